@@ -1,0 +1,1 @@
+"""One predictor without a network per file: what a recurrent model has to beat on the same rows."""

@@ -1,0 +1,89 @@
+"""The contract of a baseline: rows of features in, one logit per row out, each row on its own."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from clinical_lstm.errors import InputError
+
+Labelled = tuple[np.ndarray, np.ndarray]
+
+
+class Baseline(ABC):
+    """A predictor of one target from rows (R, F) of the matrix that `features` names (see `features.row_matrix`)."""
+
+    features: ClassVar[str]
+    constant: float | None = None
+
+    def fit(
+        self,
+        rows: np.ndarray,
+        label: np.ndarray,
+        weight: np.ndarray | None = None,
+        validation: Labelled | None = None,
+        seed: int = 0,
+    ) -> Baseline:
+        """Fit to rows (R, F) with labels (R,) and weights (R,); return self.
+
+        `validation` = (rows, labels) of other patients chooses what the fit leaves open (penalty, number of trees). With
+        one class among the labels every logit is that of (positives + 1/2) / (R + 1). Raises InputError on lengths
+        that do not match.
+        """
+        lengths = [len(rows), len(label), *([] if weight is None else [len(weight)])]
+        if len(set(lengths)) > 1 or not lengths[0]:
+            raise InputError(f"a baseline needs as many labels and weights as rows, at least one; found {lengths}")
+        positives = int((label == 1).sum())
+        self.constant = None
+        if positives in (0, len(label)):
+            self.constant = math.log((positives + 0.5) / (len(label) - positives + 0.5))
+            return self
+        weight = np.ones(len(label)) if weight is None else weight.astype(np.float64)
+        chosen_on = validation if validation and len(np.unique(validation[1])) == 2 else None
+        self._fit(rows, label, weight, chosen_on, seed)
+        return self
+
+    def logits(self, rows: np.ndarray) -> np.ndarray:
+        """Return the logits (R,) float64 of rows (R, F), in blocks that bound the memory of their float64 copies."""
+        if self.constant is not None:
+            return np.full(len(rows), self.constant)
+        parts = [self._logits(rows[begin : begin + BLOCK]) for begin in range(0, len(rows), BLOCK)]
+        return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+
+    @abstractmethod
+    def _fit(
+        self, rows: np.ndarray, label: np.ndarray, weight: np.ndarray, validation: Labelled | None, seed: int
+    ) -> None:
+        """Fit to rows of two classes."""
+
+    @abstractmethod
+    def _logits(self, rows: np.ndarray) -> np.ndarray:
+        """Return the logits of rows after a fit to two classes."""
+
+
+BLOCK = 65_536
+
+
+def thinned(label: np.ndarray, weight: np.ndarray, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (index, weight) of about `rows` rows: every positive one, and negatives at random that weigh more.
+
+    The weights keep the base rate, so that the logits stay those of all rows. At least as many negatives as positives
+    stay, and the order of the rows.
+
+    >>> index, weight = thinned(np.array([0, 1, 0, 0, 0]), np.ones(5), rows=3, seed=0)
+    >>> len(index), weight.sum().item()
+    (3, 5.0)
+    """
+    positive = np.flatnonzero(label == 1)
+    negative = np.flatnonzero(label != 1)
+    kept = max(rows - len(positive), len(positive))
+    if kept >= len(negative):
+        return np.arange(len(label)), weight
+    drawn = np.sort(np.random.default_rng(seed).choice(negative, kept, replace=False))
+    heavier = weight.copy()
+    heavier[drawn] *= weight[negative].sum() / weight[drawn].sum()
+    index = np.sort(np.concatenate([positive, drawn]))
+    return index, heavier[index]

@@ -1,0 +1,153 @@
+"""Window statistics: what a clinician would read off the chart at each step, as one row of numbers.
+
+All windows are (t - w, t] in real hours, so that any grid serves. Strictly causal; never the outcome, never padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
+from clinical_lstm.errors import InputError, closest
+
+SHORT_HOURS, LONG_HOURS = 6, 12
+STATISTICS = [
+    "last",
+    "log_hours_since",
+    "measured",
+    "log_count",
+    "log_count_12h",
+    *[f"{name}_{hours}h" for hours in (SHORT_HOURS, LONG_HOURS) for name in ("min", "max", "mean")],
+    "change_6h",
+]
+STEPS_AT_ONCE = 32_768
+SECONDS = 3600  # windows are compared in whole seconds: exact, whatever the batch mates
+STAY = 1 << 40  # seconds that no stay lasts
+
+
+def feature_names(which: str, variables: Sequence[str], statics: Sequence[str]) -> list[str]:
+    """Return the names of the columns of the matrix `which`.
+
+    >>> feature_names("elapsed", ["lactate"], ["age"])
+    ['hours']
+    >>> feature_names("window", ["lactate"], ["age"])[-3:]
+    ['lactate:change_6h', 'age', 'hours']
+    """
+    _check(which)
+    if which == "elapsed":
+        return ["hours"]
+    return [*(f"{name}:{statistic}" for statistic in STATISTICS for name in variables), *statics, "hours"]
+
+
+def elapsed(batch: Batch) -> np.ndarray:
+    """Return only the hours since admission (B, T, 1)."""
+    return batch.hours[:, :, None]
+
+
+def window_statistics(batch: Batch) -> np.ndarray:
+    """Return the statistics (B, T, F) float32 of a (numpy) batch in the order of `feature_names`.
+
+    Per variable, from the scaled values that the batch carries forward: the last value, log(1 + hours since), whether
+    measured now, log(1 + count) so far and in 12 h, minimum, maximum and mean over 6 and 12 h, change over 6 h; NaN
+    where the variable was not yet measured. Then the static variables and the hours. Rows of padding mean nothing.
+    """
+    size, steps, width = batch.values.shape
+    measured = batch.mask.reshape(-1, width) > 0  # (B T, V)
+    count = np.cumsum(batch.mask, axis=1, dtype=np.float32).reshape(-1, width)
+    value = np.where(count > 0, batch.values.reshape(-1, width), np.float32(np.nan))
+    first = np.repeat(np.arange(size) * steps, steps)  # (B T,) where the row's stay begins
+    begin = {hours: _window_begins(batch, hours) for hours in (SHORT_HOURS, LONG_HOURS)}
+    parts = [value, np.log1p(batch.delta.reshape(-1, width)), measured, np.log1p(count)]
+    parts.append(np.log1p(count - _before(count, begin[LONG_HOURS], first, 0.0)))
+    for hours in (SHORT_HOURS, LONG_HOURS):
+        low, high = _extremes(value, begin[hours])
+        parts += [low, high, _mean(value, (size, steps, width), begin[hours], first)]
+    parts.append(value - _before(value, begin[SHORT_HOURS], first, np.nan))
+    parts += [np.repeat(batch.static, steps, axis=0), batch.hours.reshape(-1, 1)]
+    return np.concatenate(parts, axis=1, dtype=np.float32).reshape(size, steps, -1)  # (B, T, F)
+
+
+MATRICES: dict[str, Callable[[Batch], np.ndarray]] = {"elapsed": elapsed, "window": window_statistics}
+
+
+def row_matrix(
+    ragged: Ragged, stays: np.ndarray | Sequence[int], scaler: Scaler, which: str, chunk: int = 512
+) -> np.ndarray:
+    """Return the matrix `which` (R, F) float32 of every real step of `stays`, in their order, step after step.
+
+    Stays of like length are assembled together, at most `chunk` at once, so that little is padded.
+    """
+    _check(which)
+    stays = np.asarray(stays, dtype=np.int64)
+    lengths = ragged.lengths[stays]
+    begin = np.cumsum(lengths) - lengths
+    rows = np.empty((int(lengths.sum()), len(feature_names(which, scaler.variables, scaler.statics))), np.float32)
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    at = 0
+    while at < len(order):
+        ahead = lengths[order[at : at + chunk]]
+        fits = int(np.searchsorted(ahead * np.arange(1, len(ahead) + 1), STEPS_AT_ONCE, side="right"))
+        part = order[at : at + max(fits, 1)]
+        batch = assemble(ragged, stays[part], scaler)
+        inside = np.arange(batch.hours.shape[1]) < batch.lengths[:, None]  # (B, T)
+        place = begin[part][:, None] + np.arange(batch.hours.shape[1])
+        rows[place[inside]] = MATRICES[which](batch)[inside]
+        at += len(part)
+    return rows
+
+
+def _check(which: str) -> None:
+    if which not in MATRICES:
+        raise InputError(f"there is no matrix of rows {which!r}: {closest(which, list(MATRICES))}")
+
+
+def _window_begins(batch: Batch, window_hours: int) -> np.ndarray:
+    """Return the flat index (B T,) of the first step of the window (t - w, t] of each step."""
+    size, steps = batch.hours.shape
+    seconds = np.rint(batch.hours.astype(np.float64) * SECONDS).astype(np.int64)
+    seconds[np.arange(steps) >= batch.lengths[:, None]] = STAY // 2  # padding comes after everything
+    clock = (seconds + np.arange(size)[:, None] * STAY).ravel()  # ascends over the whole batch
+    return np.searchsorted(clock, clock - window_hours * SECONDS, side="right")
+
+
+def _before(rows: np.ndarray, begin: np.ndarray, first: np.ndarray, fill: float) -> np.ndarray:
+    """Return the row just before each window, `fill` where the stay begins with the window."""
+    earlier = rows[np.maximum(begin - 1, 0)]
+    earlier[begin <= first] = fill
+    return earlier
+
+
+def _mean(
+    value: np.ndarray, shape: tuple[int, int, int], begin: np.ndarray, first: np.ndarray
+) -> np.ndarray:
+    """Return the mean over each window of the steps at which the variable was known, NaN without any."""
+    known = ~np.isnan(value)
+    total = np.cumsum(np.where(known, value, 0).reshape(shape), axis=1, dtype=np.float64).reshape(value.shape)
+    steps = np.cumsum(known.reshape(shape), axis=1, dtype=np.int32).reshape(value.shape)
+    total -= _before(total, begin, first, 0.0)
+    steps -= _before(steps, begin, first, 0)
+    return np.divide(total, steps, out=np.full(total.shape, np.nan), where=steps > 0).astype(np.float32)
+
+
+def _extremes(value: np.ndarray, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return minimum and maximum over the rows begin[i]..i of each row i, NaN ignored.
+
+    Windows of 2^k rows are built by doubling; any window is the union of two of them:
+        m_{k+1}[i] = min(m_k[i], m_k[i - 2^k]),    min over [b, i] = min(m_k[i], m_k[b + 2^k - 1]),    2^k <= i - b + 1
+    """
+    level = np.frexp(np.arange(len(begin)) - begin + 1.0)[1] - 1  # floor(log2(rows in the window))
+    low, high = np.empty_like(value), np.empty_like(value)
+    below, above = value, value
+    for k in range(int(level.max(initial=-1)) + 1):
+        at, half = np.flatnonzero(level == k), 1 << k
+        other = begin[at] + half - 1
+        low[at] = np.fmin(below[at], below[other])
+        high[at] = np.fmax(above[at], above[other])
+        below, narrow = below.copy(), below
+        above, wide = above.copy(), above
+        np.fmin(narrow[half:], narrow[:-half], out=below[half:])
+        np.fmax(wide[half:], wide[:-half], out=above[half:])
+    return low, high

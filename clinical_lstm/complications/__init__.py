@@ -1,0 +1,1 @@
+"""Complications, one file each: what happened and when."""

@@ -1,0 +1,1 @@
+"""From extracts of a source to a cohort on disk: cleaning, task geometry, labels, splits, scaling, tensors."""

@@ -1,0 +1,156 @@
+"""The prepare stage: a source and a task become a cohort directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from clinical_lstm import schemas
+from clinical_lstm.artifacts import SCHEMA_VERSION, Cohort, atomic_directory, sha256, write_json, write_table
+from clinical_lstm.batch import Ragged
+from clinical_lstm.data import labels, splits, tensors
+from clinical_lstm.data.cleaning import clean, clean_stays
+from clinical_lstm.data.manifest import coverage, refuse_degenerate, split_counts
+from clinical_lstm.data.scaling import fit_scaler
+from clinical_lstm.data.task import Task
+from clinical_lstm.errors import InputError
+from clinical_lstm.sources.base import Extract, Source
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class _Shards:
+    """What is gathered while the shards pass by."""
+
+    stays: list[pl.DataFrame] = field(default_factory=list)
+    labels: list[pl.DataFrame] = field(default_factory=list)
+    tensors: list[Ragged] = field(default_factory=list)
+    rejects: dict[str, int] = field(default_factory=dict)
+    funnel: dict[str, list[int]] = field(default_factory=dict)
+
+    def count(self, step: str, stays: int, observations: int) -> None:
+        total = self.funnel.setdefault(step, [0, 0])
+        total[0], total[1] = total[0] + stays, total[1] + observations
+
+
+def prepare(
+    source: Source,
+    task: Task,
+    split: Mapping[str, Any],
+    path: Path,
+    key: str,
+    record: Mapping[str, Any],
+    say: Say = print,
+) -> Cohort:
+    """Write the cohort directory `path` and return it; nothing is left behind on failure.
+
+    Args:
+        split: arguments of `splits.assign`. key: hash of inputs and configuration, for the done-marker.
+        record: what the manifest tells of the source besides its title, citation and licence.
+
+    """
+    with atomic_directory(path) as partial:
+        shards = _Shards()
+        for number, extract in enumerate(source.extracts()):
+            _shard(extract, source, task, partial, number, shards)
+            say(f"prepare: shard {number}: {sum(len(s) for s in shards.stays):,} stays so far")
+        manifest = _finish(shards, source, task, split, partial)
+        manifest |= {"name": path.name, "schema_version": SCHEMA_VERSION}
+        manifest["source"] |= dict(record)
+        write_json(partial / "manifest.json", manifest)
+        cohort = Cohort(partial)
+        cohort.mark("prepare", key, [name for name in cohort.files(".") if not name.startswith("done")])
+    return Cohort(path)
+
+
+def _shard(extract: Extract, source: Source, task: Task, folder: Path, number: int, shards: _Shards) -> None:
+    """Clean, label and tensorise one shard; write its tables."""
+    stays = schemas.check(schemas.Stays, clean_stays(extract.stays), "stays of the source")
+    observations, rejects = clean(extract._replace(stays=stays))
+    shards.count("in the source", stays.height, extract.observations.height + extract.rejects.height)
+    shards.count("after cleaning", stays.height, observations.height)
+    empty = stays.join(observations.select("stay_id").unique(), on="stay_id", how="anti")
+    stays = stays.join(empty.select("stay_id"), on="stay_id", how="anti", maintain_order="left")
+    shards.count("with any measurement", stays.height, observations.height)
+    ragged = tensors.ragged(stays, observations, source.variables, source.statics, task.step_hours)
+    long_enough = ragged.lengths > 0
+    if not long_enough.all():
+        stays = stays.filter(pl.Series(long_enough))
+        observations = observations.join(stays.select("stay_id"), on="stay_id", how="semi", maintain_order="left")
+        ragged = tensors.ragged(stays, observations, source.variables, source.statics, task.step_hours)
+    shards.count("at least one step long", stays.height, observations.height)
+    given = extract.episodes.join(stays.select("stay_id"), on="stay_id", how="semi", maintain_order="left")
+    episodes = schemas.check(schemas.Episodes, labels.episodes_of(task, stays, observations, given), "episodes")
+    times = tensors.step_times(stays, ragged).filter(pl.Series(labels.predicted(task, ragged.hours)))
+    shards.labels.append(labels.label(task, times, episodes))
+    shards.stays.append(stays)
+    shards.tensors.append(ragged)
+    for rule, count in rejects["rule"].value_counts().sort("rule").iter_rows():
+        shards.rejects[rule] = shards.rejects.get(rule, 0) + count
+    name = f"part-{number:05d}.parquet"
+    write_table(folder / "observations" / name, schemas.check(schemas.Observations, observations, "observations"))
+    write_table(folder / "rejects" / name, schemas.check(schemas.Rejects, rejects, "rejects"))
+    write_table(folder / "episodes" / name, episodes)
+
+
+def _finish(shards: _Shards, source: Source, task: Task, split: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Split, scale and write what needs all shards; return the manifest."""
+    stays = pl.concat(shards.stays)
+    if stays.height != stays["stay_id"].n_unique():
+        twice = stays.filter(pl.col("stay_id").is_duplicated())["stay_id"].unique().sort()
+        raise InputError(f"{len(twice)} stay(s) stand twice in the source, the first is {twice[0]}")
+    if not stays.height:
+        raise InputError(f"no stay is left: {shards.funnel}; rejects by rule: {shards.rejects}")
+    table = schemas.check(schemas.Labels, pl.concat(shards.labels), "labels")
+    with_event = table.filter(pl.col("label") == 1)["stay_id"].unique()
+    stays = splits.assign(stays, stays["stay_id"].is_in(with_event.to_list()), **split)
+    splits.check_disjoint(stays)
+    counts = split_counts(table, stays)
+    refuse_degenerate(counts)
+    ragged = tensors.concatenate(shards.tensors)
+    train = np.flatnonzero((stays["split"] == "train").to_numpy())
+    scaler = fit_scaler(ragged, train, source.variables, source.statics)
+    shards.count("with a prediction time at risk", _at_risk_stays(table), 0)
+    write_table(folder / "stays.parquet", schemas.check(schemas.SplitStays, stays, "stays"))
+    write_table(folder / "labels.parquet", table)
+    write_table(folder / "scaler.parquet", schemas.check(schemas.ScalerTable, scaler.table(), "scaler"))
+    ragged.save(folder / "tensors")
+    return {
+        "source": {
+            "title": source.title,
+            "citation": source.citation,
+            "licence": source.licence,
+            "files": _hashes(source),
+        },
+        "task": task.record(),
+        "targets": task.targets,
+        "variables": source.variables,
+        "statics": source.statics,
+        "split": dict(split),
+        "splits": counts,
+        "rejects": shards.rejects,
+        "funnel": [{"step": step, "stays": n, "observations": m} for step, (n, m) in shards.funnel.items()],
+        "coverage": coverage(ragged, source.variables),
+        "leakage": {"patients_in_two_splits": 0, "fitted_on": "train"},
+    }
+
+
+def _at_risk_stays(table: pl.DataFrame) -> int:
+    return table.filter(pl.col("at_risk"))["stay_id"].n_unique()
+
+
+def _hashes(source: Source, listed: int = 20) -> dict[str, Any]:
+    """Return the SHA-256 of the input files; of many, one over all of them."""
+    import hashlib
+
+    files = source.files()
+    hashes = [(file.name, sha256(file)) for file in files]
+    if len(files) <= listed:
+        return dict(hashes)
+    return {f"all {len(files)} files": hashlib.sha256("\n".join(h for _, h in hashes).encode()).hexdigest()}

@@ -1,0 +1,85 @@
+"""The prediction geometry: when a risk is stated, and what it is a risk of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clinical_lstm import plugins
+from clinical_lstm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Task:
+    """A set of complications x horizons, predicted on a grid anchored on admission.
+
+    ```
+                    now    gap      horizon
+        |============|......|###########|------->
+        0            t     t+g        t+g+h
+    label = 1 <=> an onset lies in (t+g, t+g+h]
+    at_risk = 0 inside an episode, after the first event unless `recurrent`, and (if `censoring`) where the record ends
+    before t+g+h without an onset.
+    ```
+
+    Attributes:
+        complications: plug-ins of `complications/`, each a name or {"name": ..., arguments}.
+        horizons_hours: h, ascending. gap_hours: g.
+        step_hours: width of an input step; None: one step per distinct time of observation.
+        every_hours: spacing of the prediction times; None: every step.
+        at_hours: predict once, at this hour.
+        min_history_hours: no prediction before this hour.
+        censoring: False says that a stay that ends without an event counts as event-free (discharge alive).
+        recurrent: whether later episodes count too.
+        after_onset_hours: a benchmark's rows after the onset (CinC 2019: 3): label 1, at risk, flagged `after_onset`.
+
+    """
+
+    name: str
+    complications: Sequence[Any]
+    horizons_hours: Sequence[float]
+    gap_hours: float = 0.0
+    step_hours: float | None = 1.0
+    every_hours: float | None = None
+    at_hours: float | None = None
+    min_history_hours: float = 0.0
+    censoring: bool = True
+    recurrent: bool = False
+    after_onset_hours: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a geometry that cannot be."""
+        if not self.complications or not self.horizons_hours:
+            raise InputError(f"task {self.name} needs at least one complication and one horizon")
+        if list(self.horizons_hours) != sorted(set(self.horizons_hours)) or self.horizons_hours[0] <= 0:
+            raise InputError(f"task {self.name}: horizons_hours must ascend from above 0, not {self.horizons_hours}")
+        if self.step_hours is not None and self.step_hours <= 0:
+            raise InputError(f"task {self.name}: step_hours must be above 0 (or null for event times)")
+        if self.step_hours and self.every_hours and (self.every_hours / self.step_hours) % 1 > 1e-9:
+            raise InputError(f"task {self.name}: every_hours must be a multiple of step_hours")
+
+    @property
+    def specs(self) -> list[dict[str, Any]]:
+        """The complications as plug-in specifications."""
+        return [{"name": c} if isinstance(c, str) else dict(c) for c in self.complications]
+
+    @property
+    def targets(self) -> list[tuple[str, float]]:
+        """(complication, horizon) of every target, in the order of the K axis."""
+        return [(spec["name"], float(h)) for spec in self.specs for h in self.horizons_hours]
+
+    def record(self) -> dict[str, Any]:
+        """Return the task as plain JSON types."""
+        return asdict(self) | {"complications": self.specs, "horizons_hours": [float(h) for h in self.horizons_hours]}
+
+    @staticmethod
+    def of(spec: dict[str, Any]) -> Task:
+        """Return the task of a configuration or manifest; raises InputError on an unknown key or complication."""
+        try:
+            task = Task(**spec)
+        except TypeError as fault:
+            raise InputError(f"task {spec.get('name')}: {str(fault).replace('Task.__init__() ', '')}") from None
+        for complication in task.specs:
+            plugins.bind("complications", complication, stays=None, observations=None, given=None)
+        return task

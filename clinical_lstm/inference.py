@@ -1,0 +1,142 @@
+"""A run directory -> risks. No Lightning, Hydra, MLflow, cohort or pickle; the same bits however stays are grouped.
+
+Floating-point sums depend on the shape of a matrix product. So every stay is always computed in the same shape: `ROWS`
+stays at a time (padded with empty ones) and its own length rounded up to a multiple of `STEPS`. Neither its batch mates
+nor its place among them can then change a bit; a test holds every model to that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from clinical_lstm import plugins
+from clinical_lstm.artifacts import Run
+from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
+from clinical_lstm.calibration import Calibrator, apply_all
+
+if TYPE_CHECKING:
+    from clinical_lstm.models.base import SequenceModel
+
+ROWS = 64
+STEPS = 16
+
+
+def canonical_batches(
+    ragged: Ragged, stays: np.ndarray | Sequence[int], scaler: Scaler
+) -> Iterator[tuple[np.ndarray, Batch]]:
+    """Yield (indices of n <= ROWS stays, batch of exactly ROWS rows): the first n rows are theirs, the others empty."""
+    stays = np.asarray(stays, dtype=np.int64)
+    padded = -(-np.maximum(ragged.lengths[stays], 1) // STEPS) * STEPS
+    for steps in np.unique(padded):
+        group = stays[padded == steps]
+        for begin in range(0, len(group), ROWS):
+            chunk = group[begin : begin + ROWS]
+            yield chunk, _fill_up(assemble(ragged, chunk, scaler, int(steps)))
+
+
+def logits(
+    model: SequenceModel, ragged: Ragged, scaler: Scaler, stays: np.ndarray | Sequence[int] | None = None
+) -> np.ndarray:
+    """Return the logits (N, K) float64 of every step of `stays` (default: all), NaN in the rows of other stays."""
+    import torch
+
+    stays = np.arange(len(ragged.lengths)) if stays is None else np.asarray(stays, dtype=np.int64)
+    device = next(model.parameters()).device
+    found: np.ndarray | None = None
+    model.eval()
+    with torch.inference_mode():
+        for chunk, batch in canonical_batches(ragged, stays, scaler):
+            out = model(batch.tensors().to(device)).double().cpu().numpy()  # (ROWS, T, K)
+            if found is None:
+                found = np.full((len(ragged.hours), out.shape[2]), np.nan)
+            for row, stay in enumerate(chunk):
+                begin, end = ragged.step_offsets[stay], ragged.step_offsets[stay + 1]
+                found[begin:end] = out[row, : end - begin]
+    return found if found is not None else np.empty((len(ragged.hours), 0))
+
+
+def build_model(description: dict[str, Any]) -> SequenceModel:
+    """Return the untrained model that `model.json` describes."""
+    sizes = description["sizes"]
+    targets = [(complication, float(horizon)) for complication, horizon in sizes["targets"]]
+    return plugins.build("models", description["model"], **{**sizes, "targets": targets})
+
+
+def ready_threads(threads: int) -> None:
+    """Set torch's thread count; must come before the first tensor operation (waiting threads must not spin)."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model with everything it needs to turn tensors into calibrated risks."""
+
+    model: SequenceModel
+    scaler: Scaler
+    targets: list[tuple[str, float]]
+    calibrators: list[Calibrator]
+
+    @staticmethod
+    def load(run: Run) -> Predictor:
+        """Return the predictor of a complete, unaltered run directory."""
+        from safetensors.torch import load_file
+
+        run.verify()
+        description = run.json("model.json")
+        model = build_model(description)
+        model.load_state_dict(load_file(run.path / "weights.safetensors"))
+        return Predictor(
+            model=model.eval(),
+            scaler=Scaler.from_table(run.table("scaler.parquet")),
+            targets=[(c, float(h)) for c, h in description["sizes"]["targets"]],
+            calibrators=[Calibrator.from_json(item["map"]) for item in run.json("calibrator.json")],
+        )
+
+    def risks(self, ragged: Ragged, stays: np.ndarray | Sequence[int] | None = None) -> np.ndarray:
+        """Return the calibrated risks (N, K), strictly inside (0, 1); NaN in the rows of stays not asked for."""
+        found = logits(self.model, ragged, self.scaler, stays)
+        asked = ~np.isnan(found).any(axis=1)
+        found[asked] = apply_all(self.calibrators, found[asked], self.targets)
+        return found
+
+
+def predictions_table(labels: pl.DataFrame, stays: pl.DataFrame, risks: np.ndarray) -> pl.DataFrame:
+    """Return `schemas.Predictions`: `labels` (rows ordered by time, then target) with the risks (P, K) of their times.
+
+    Args:
+        labels: `schemas.Labels`. stays: stay_id, patient_id, site, split. risks: one row per prediction time.
+
+    """
+    facts = stays.select("stay_id", "patient_id", "site", pl.col("split").cast(pl.String))
+    joined = labels.with_columns(pl.Series("risk", risks.reshape(-1), pl.Float64)).join(
+        facts, on="stay_id", how="inner", maintain_order="left"
+    )
+    splits = pl.Enum(["train", "val", "calib", "test", "new"])
+    return joined.select(
+        "stay_id",
+        "patient_id",
+        "site",
+        pl.col("split").cast(splits),
+        "hours",
+        "complication",
+        "horizon_hours",
+        "risk",
+        "label",
+        "at_risk",
+        "after_onset",
+    )
+
+
+def _fill_up(batch: Batch) -> Batch:
+    """Return the batch with empty stays appended up to ROWS."""
+    lacking = ROWS - len(batch.lengths)
+    return Batch(*(np.concatenate([part, np.zeros((lacking, *part.shape[1:]), part.dtype)]) for part in batch))

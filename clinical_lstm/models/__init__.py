@@ -1,0 +1,1 @@
+"""Models, one nn.Module per file: `Batch` in, logits per step out."""

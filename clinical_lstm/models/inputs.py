@@ -1,0 +1,39 @@
+"""From a `Batch` to the features of one step: what every model sees."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from clinical_lstm.batch import Batch
+
+
+class FlatInputs(nn.Module):
+    """Concatenate value, mask, log delta, static variables and log hours of a step; no weights, nothing looks ahead.
+
+        x_t = [ v_t ; m_t ; log(1 + delta_t) / 4 ; s ; log(1 + t) / 4 ]                                  (F = `width`)
+
+    `log(1 + 48 h) / 4` is about 1, so that all channels have the scale of a standardised value.
+    """
+
+    SCALE = 0.25
+
+    def __init__(
+        self, n_variables: int, n_static: int, mask: bool = True, delta: bool = True, hours: bool = True
+    ) -> None:
+        super().__init__()
+        self.mask, self.delta, self.hours = mask, delta, hours
+        self.width = n_variables * (1 + mask + delta) + n_static + hours
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the features (B, T, F)."""
+        steps = batch.values.shape[1]
+        parts = [batch.values]  # (B, T, V)
+        if self.mask:
+            parts.append(batch.mask)
+        if self.delta:
+            parts.append(torch.log1p(batch.delta) * self.SCALE)
+        parts.append(batch.static[:, None, :].expand(-1, steps, -1))  # (B, T, S)
+        if self.hours:
+            parts.append(torch.log1p(batch.hours)[:, :, None] * self.SCALE)  # (B, T, 1)
+        return torch.cat(parts, dim=2)  # (B, T, F)

@@ -1,0 +1,78 @@
+"""New stays -> `schemas.Predictions`, from a run directory alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+
+from clinical_lstm import schemas
+from clinical_lstm.artifacts import Run
+from clinical_lstm.data import labels, tensors
+from clinical_lstm.data.cleaning import clean, clean_stays
+from clinical_lstm.data.task import Task
+from clinical_lstm.errors import InputError
+from clinical_lstm.inference import Predictor, predictions_table
+from clinical_lstm.sources.base import Extract, stays_table
+from clinical_lstm.variables import static_names
+
+COLUMNS = ["stay_id", "hours", "variable", "value"]
+
+
+def predict(run: Run, predictor: Predictor, extracts: Iterable[Extract]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Yield (predictions, rejects) per extract: a risk at every prediction time of every stay, measured or not.
+
+    Labels are filled in where the data states outcomes, else null. Variables that the run does not know are ignored.
+    """
+    task = Task.of(run.json("manifest.json")["task"])
+    for extract in extracts:
+        stays = schemas.check(schemas.Stays, clean_stays(extract.stays), "stays of the source")
+        observations, rejects = clean(extract._replace(stays=stays))
+        ragged = tensors.ragged(
+            stays, observations, predictor.scaler.variables, predictor.scaler.statics, task.step_hours
+        )
+        asked = labels.predicted(task, ragged.hours)
+        times = tensors.step_times(stays, ragged).filter(pl.Series(asked))
+        episodes = labels.episodes_of(task, stays, observations, extract.episodes)
+        rows = labels.label(task, times, episodes)
+        if not extract.labelled:
+            rows = rows.with_columns(pl.lit(None, pl.Int8).alias("label"), pl.lit(True).alias("at_risk"))
+        risks = predictor.risks(ragged)[asked]
+        found = predictions_table(rows, stays.with_columns(pl.lit("new").alias("split")), risks)
+        yield schemas.check(schemas.Predictions, found, "predictions"), rejects
+
+
+def extract_of(table: pl.DataFrame) -> Extract:
+    """Return the extract of one long table (stay_id, hours, variable, value), for services that have nothing else.
+
+    A static variable is a row too (its last value counts). A stay lasts until its last row, rounded up to a whole hour.
+
+    >>> rows = {"stay_id": ["a", "a"], "hours": [0.0, 1.5], "variable": ["age_years", "lactate"], "value": [61.0, 2.2]}
+    >>> extract_of(pl.DataFrame(rows)).stays.select("stay_id", "length_hours", "age_years").row(0)
+    ('a', 2.0, 61.0)
+    """
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise InputError(f"the observation table lacks {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+    types = {"stay_id": pl.String, "hours": pl.Float64, "variable": pl.String, "value": pl.Float64}
+    try:
+        rows = table.select(pl.col(name).cast(dtype) for name, dtype in types.items())
+    except pl.exceptions.InvalidOperationError as fault:
+        raise InputError(
+            f"the observation table has text where a number belongs: {str(fault).splitlines()[0]}"
+        ) from None
+    if rows["hours"].is_null().any() or (rows["hours"] < 0).any() or not rows["hours"].is_finite().all():
+        raise InputError("the observation table has missing, negative or infinite hours; they count from admission")
+    is_static = pl.col("variable").is_in(static_names())
+    per_stay = rows.group_by("stay_id", maintain_order=True).agg(
+        pl.max_horizontal(pl.col("hours").max().ceil(), 1.0).alias("length_hours"),
+        *(pl.col("value").filter(pl.col("variable") == name).last().alias(name) for name in static_names()),
+    )
+    stays = stays_table(
+        per_stay.with_columns(
+            pl.col("stay_id").alias("patient_id"), pl.lit("all").alias("site"), pl.lit(0.0).alias("start_hours")
+        )
+    )
+    return Extract(
+        stays, rows.filter(~is_static), schemas.empty(schemas.Episodes), schemas.empty(schemas.Rejects), False
+    )

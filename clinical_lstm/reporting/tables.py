@@ -1,0 +1,257 @@
+"""The tables of the page: performance, subsets, cohort, coverage and settings, as text in rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+import polars as pl
+
+from clinical_lstm.reporting import words
+from clinical_lstm.reporting.figures import order
+from clinical_lstm.variables import Variable, vocabulary
+
+Target = tuple[str, float]
+Score = dict[str, Any]
+# metric: (name on the page, group, what it says); the page lists metrics in this order, unknown ones last.
+METRICS = {
+    "auroc": ("AUROC", "Ranking", "chance that a positive ranks above a negative; 0.5 is a coin"),
+    "auprc": ("AUPRC", "Ranking", "mean precision over all sensitivities; the prevalence is a coin"),
+    "prevalence": ("Prevalence", "Ranking", "share of positive predictions"),
+    "calibration_slope": ("Calibration slope", "Calibration", "1 is right; below 1 the risks are too extreme"),
+    "calibration_intercept": ("Calibration intercept", "Calibration", "0 is right; below 0 the risks are too high"),
+    "ece_equal_mass": ("Calibration error", "Calibration", "mean |observed − predicted| over bins of equal size"),
+    "brier": ("Brier score", "Calibration", "mean squared error of the risk; lower is better"),
+    "sensitivity": ("Sensitivity", "Alarms at the threshold", "share of positive predictions with an alarm"),
+    "specificity": ("Specificity", "Alarms at the threshold", "share of negative predictions without an alarm"),
+    "ppv": ("Positive predictive value", "Alarms at the threshold", "share of alarms that were right"),
+    "npv": ("Negative predictive value", "Alarms at the threshold", "share of silences that were right"),
+    "utility_cinc2019": (
+        "Utility (CinC 2019)",
+        "Utility",
+        "official score; 1 is the best possible, 0 is never alarming",
+    ),
+    "utility_pre_onset": ("Utility before onset", "Utility", "the same without predictions after onset"),
+}
+SUBSET_METRICS = ["auroc", "auprc", "prevalence", "calibration_slope", "utility_cinc2019", "utility_pre_onset"]
+SUBSETS = {"all": "All predictions", "pre_onset": "Before onset only"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score in a table: its value and, below it, its interval."""
+
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of scores with its name and what it says; `group` is set on the first row of a group."""
+
+    name: str
+    hint: str
+    group: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of scores: one column per predictor (or metric), a caption of counts, and its rows."""
+
+    columns: list[str]
+    rows: list[Row]
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric as named on the page.
+
+    >>> metric_name("auroc"), metric_name("lead_time_hours")
+    ('AUROC', 'Lead time hours')
+    """
+    return METRICS[metric][0] if metric in METRICS else words.plain(metric)
+
+
+def subset_name(subset: str) -> str:
+    """Return a subset of predictions in words.
+
+    >>> subset_name("pre_onset"), subset_name("site=A")
+    ('Before onset only', 'Site A')
+    """
+    return SUBSETS.get(subset, words.plain(subset.replace("=", " ")))
+
+
+def scores_of(scores: pl.DataFrame, target: Target, subset: str = "all") -> dict[tuple[str, str], Score]:
+    """Return the scores of a target on a subset by (predictor, metric)."""
+    chosen = scores.filter(
+        pl.col("complication") == target[0], pl.col("horizon_hours") == target[1], pl.col("subset") == subset
+    )
+    return {(row["predictor"], row["metric"]): row for row in chosen.sort("predictor", "metric").to_dicts()}
+
+
+def cell(score: Score | None, sign: bool = False) -> Cell:
+    """Return a score as text; a dash where it is undefined."""
+    if score is None or score["value"] is None:
+        return Cell("–")
+    low, high = score["low"], score["high"]
+    if low is None or high is None:
+        return Cell(words.decimals(score["value"], sign=sign))
+    link = " to " if sign or low < 0 or high < 0 else "–"
+    span = f"{words.decimals(low, sign=sign)}{link}{words.decimals(high, sign=sign)}"
+    return Cell(words.decimals(score["value"], sign=sign), span)
+
+
+def performance(scores: pl.DataFrame, target: Target, subset: str = "all") -> Grid:
+    """Return the metrics (rows) of the model, the baselines and the paired differences (columns)."""
+    found = scores_of(scores, target, subset)
+    predictors = [name for name, _ in found]
+    singles, differences = order(predictors), sorted({name for name in predictors if " - " in name})
+    metrics = _ordered({metric for _, metric in found})
+    groups = [METRICS[metric][1] if metric in METRICS else "Other" for metric in metrics]
+    rows = [
+        Row(
+            name=metric_name(metric),
+            hint=METRICS[metric][2] if metric in METRICS else "",
+            group=group if index == 0 or groups[index - 1] != group else "",
+            cells=[cell(found.get((name, metric))) for name in singles]
+            + [cell(found.get((name, metric)), sign=True) for name in differences],
+        )
+        for index, (metric, group) in enumerate(zip(metrics, groups))
+    ]
+    return Grid([words.plain(name) for name in singles] + [_difference(name) for name in differences], rows)
+
+
+def subsets(scores: pl.DataFrame, target: Target) -> Grid:
+    """Return the main metrics (columns) of the model on each subset of predictions (rows)."""
+    chosen = scores.filter(pl.col("complication") == target[0], pl.col("horizon_hours") == target[1])
+    names = sorted(chosen["subset"].unique().to_list(), key=lambda name: (name != "all", name != "pre_onset", name))
+    tables = {name: scores_of(scores, target, name) for name in names}
+    metrics = [m for m in SUBSET_METRICS if any(("model", m) in table for table in tables.values())]
+    rows = []
+    for name, table in tables.items():
+        facts = next(iter(table.values()))
+        hint = (
+            f"{words.count(facts['n_stays'])} stays, {words.count(facts['n_rows'])} predictions, "
+            f"{words.count(facts['n_positives'])} positive"
+        )
+        rows.append(Row(subset_name(name), hint, "", [cell(table.get(("model", metric))) for metric in metrics]))
+    return Grid([metric_name(metric) for metric in metrics], rows)
+
+
+def headlines(scores: pl.DataFrame, target: Target, most: int = 4) -> list[Row]:
+    """Return the few numbers that answer "how good is it": one Row each with one Cell; `hint` puts it in proportion."""
+    found = scores_of(scores, target)
+    rows = []
+    for metric in ["auroc", "auprc", "difference", "calibration_slope", "ppv", "sensitivity", "brier"]:
+        if metric == "difference":
+            pairs = [name for name, what in found if " - " in name and what == "auroc"]
+            if pairs:
+                hint = f"AUROC beside {words.plain(pairs[0].split(' - ')[1]).lower()}"
+                rows.append(Row("Difference", hint, "", [cell(found[pairs[0], "auroc"], sign=True)]))
+        elif found.get(("model", metric), {}).get("value") is not None:
+            rows.append(Row(metric_name(metric), _proportion(metric, found), "", [cell(found["model", metric])]))
+    return rows[:most]
+
+
+def verdicts(scores: pl.DataFrame, target: Target) -> list[str]:
+    """Return one sentence per paired difference of AUROC: is the model better, worse or not to be told apart."""
+    sentences = []
+    for (name, metric), score in scores_of(scores, target).items():
+        if " - " not in name or metric != "auroc" or score["low"] is None or score["high"] is None:
+            continue
+        other = words.plain(name.split(" - ")[1]).lower()
+        shown = cell(score, sign=True)
+        if score["low"] <= 0 <= score["high"]:
+            text = f"cannot be told apart from {other}"
+        else:
+            text = f"ranks {'better' if score['low'] > 0 else 'worse'} than {other}"
+        sentences.append(f"By AUROC the model {text} ({shown.value}, 95\N{NO-BREAK SPACE}% interval {shown.interval}).")
+    return sentences
+
+
+def channel_shares(importance: pl.DataFrame, target: Target) -> list[tuple[str, float]]:
+    """Return the share of each channel in the summed mean |attribution| of a target, largest first."""
+    chosen = importance.filter(pl.col("complication") == target[0], pl.col("horizon_hours") == target[1])
+    sums: dict[str, list[float]] = {}
+    for channel, size in chosen.select(pl.col("channel").cast(pl.String), "mean_abs").iter_rows():
+        sums.setdefault(channel, []).append(size)
+    whole = fsum(size for sizes in sums.values() for size in sizes) or 1.0
+    shares = [(words.CHANNELS[channel], fsum(sizes) / whole) for channel, sizes in sums.items()]
+    return sorted(shares, key=lambda pair: (-round(pair[1], 9), pair[0]))
+
+
+def splits(cohort: Mapping[str, Any]) -> list[list[str]]:
+    """Return the splits: name, stays, patients, rows, positive rows with their share, events."""
+    rows = []
+    for name in ["train", "val", "calib", "test"]:
+        counts = cohort.get("splits", {}).get(name)
+        if counts:
+            share = counts["positives"] / counts["rows"] if counts["rows"] else None
+            numbers = [words.count(counts[key]) for key in ("stays", "patients", "rows")]
+            positives = f"{words.count(counts['positives'])} ({words.percent(share)})"
+            rows.append([name, *numbers, positives, words.count(counts["events"])])
+    return rows
+
+
+def coverage(cohort: Mapping[str, Any], variables: list[str]) -> list[dict[str, Any]]:
+    """Return the variables with unit, ranges and how often they are measured, in the model's order."""
+    found = cohort.get("coverage", {})
+    rows = []
+    for name in [*variables, *sorted(set(found) - set(variables))]:
+        known, facts = vocabulary().get(name), found.get(name, {})
+        rows.append(
+            {
+                "label": words.label(name),
+                "unit": words.unit(name),
+                "plausible": _plausible(known),
+                "normal": words.reference(known),
+                "observations": words.count(facts.get("observations")),
+                "stays": facts.get("stays_share"),
+                "steps": facts.get("steps_share"),
+            }
+        )
+    return rows
+
+
+def settings(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return settings as (name, text); nested ones get dotted names.
+
+    >>> settings({"lr": 0.001, "loss": {"name": "bce"}, "monotone": True})
+    [('loss.name', 'bce'), ('lr', '0.001'), ('monotone', 'yes')]
+    """
+    rows: list[tuple[str, str]] = []
+    for key in sorted(content):
+        value = content[key]
+        if isinstance(value, Mapping):
+            rows += settings(value, f"{prefix}{key}.")
+        elif isinstance(value, bool) or value is None:
+            rows.append((prefix + key, "none" if value is None else "yes" if value else "no"))
+        else:
+            rows.append((prefix + key, value if isinstance(value, str) else json.dumps(value)))
+    return rows
+
+
+def _ordered(metrics: set[str]) -> list[str]:
+    known = list(METRICS)
+    return sorted(metrics, key=lambda metric: (known.index(metric) if metric in known else len(known), metric))
+
+
+def _plausible(variable: Variable | None) -> str:
+    if variable is None:
+        return ""
+    return "no or yes" if variable.unit == "0/1" else words.interval(variable.low, variable.high)
+
+
+def _difference(name: str) -> str:
+    left, right = name.split(" - ", 1)
+    return f"{words.plain(left)} − {words.plain(right).lower()}"
+
+
+def _proportion(metric: str, found: dict[tuple[str, str], Score]) -> str:
+    if metric != "auprc":
+        return METRICS[metric][2]
+    score, chance = found["model", "auprc"], found.get(("model", "prevalence"), {}).get("value")
+    return f"prevalence {words.decimals(chance)}: {score['value'] / chance:.1f} × chance" if chance else ""

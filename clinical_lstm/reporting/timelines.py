@@ -1,0 +1,184 @@
+"""The chart of one explained stay: risk, measurements and attributions above one another on one time axis."""
+
+from __future__ import annotations
+
+from math import fsum
+from typing import Any
+
+import altair as alt
+
+from clinical_lstm.reporting import theme, words
+from clinical_lstm.reporting.figures import Datasets, Spec, bare
+from clinical_lstm.reporting.stays import Card, Lane
+from clinical_lstm.variables import vocabulary
+
+WIDTH = 640  # the page replaces it by the width it has
+Layers = alt.LayerChart | alt.FacetChart  # what Altair says that a layer is
+# The wheel alone scrolls the page; with Ctrl (or a pinch) it zooms the chart.
+ZOOM = "wheel![event.ctrlKey || event.metaKey]"
+
+
+def timeline(card: Card) -> Spec:
+    """Return one vconcat specification with a shared time axis and linked zoom: risk, lanes, attributions."""
+    data = Datasets()
+    views = [_risk(card, data), *[_lane(card, lane, index, data) for index, lane in enumerate(card.lanes)]]
+    if card.cells:
+        views.append(_attributions(card, data))
+    chart = alt.vconcat(*views, spacing=12).resolve_scale(x="shared", color="independent", opacity="independent")
+    spec = bare(chart.to_dict()) | {"datasets": data.rows}
+    # Altair renames the views of a stack, so the zoom is tied to the names they got.
+    names = [layer["name"] for view in spec["vconcat"] for layer in view["layer"] if "name" in layer]
+    by_wheel = alt.IntervalSelectionConfig(type="interval", encodings=["x"], zoom=ZOOM)
+    zoom = alt.TopLevelSelectionParameter(name="zoom", select=by_wheel, bind="scales", views=names)
+    return spec | {"params": [zoom.to_dict()]}
+
+
+def _time(card: Card, labelled: bool, field: str = "h:Q") -> alt.X:
+    axis = alt.Axis(tickCount=8) if labelled else alt.Axis(labels=False, ticks=False, domain=False, tickCount=8)
+    title = "Hours since admission" if labelled else None
+    return alt.X(field, title=title, axis=axis, scale=alt.Scale(domain=[0, card.end], nice=False))
+
+
+def _risk(card: Card, data: Datasets) -> Layers:
+    """Return the risk over time with the threshold, the explained time, the predicted window and the onset."""
+    top = 1.25 * max([card.risk, card.threshold or 0.0, *(risk for _, risk in card.risks)])
+    up = alt.Y("r:Q", title=None, axis=alt.Axis(format="~%", tickCount=4), scale=alt.Scale(domain=[0, top], nice=False))
+    window = (
+        alt.Chart(data.add([{"h": card.window[0], "e": card.window[1]}]))
+        .mark_rect(color=theme.colour("accent"), opacity=0.1, clip=True)
+        .encode(x=_time(card, not card.lanes and not card.cells), x2="e:Q")
+    )
+    risks = [{"h": round(hours, 3), "r": round(risk, 5)} for hours, risk in card.risks]
+    tips = [alt.Tooltip("h:Q", title="Hours since admission"), alt.Tooltip("r:Q", title="Risk", format=".2%")]
+    base = alt.Chart(data.add(risks)).encode(x="h:Q", y=up)
+    line = base.mark_line(color=theme.colour("ink"), strokeWidth=2, clip=True).properties(name="risk")
+    dots = base.mark_circle(color=theme.colour("ink"), size=60, opacity=0, clip=True).encode(tooltip=tips)
+    now = (
+        alt.Chart(data.add([{"h": card.now, "r": card.risk}]))
+        .mark_circle(color=theme.colour("accent"), size=70, opacity=1, clip=True)
+        .encode(x="h:Q", y="r:Q")
+    )
+    layers = [window, *_threshold(card, data), *_marks(card, data, text=True), line, dots, now]
+    return alt.layer(*layers).properties(
+        width=WIDTH, height=130, title=alt.Title(f"Risk of {card.target[:1].lower()}{card.target[1:]}", frame="group")
+    )
+
+
+def _threshold(card: Card, data: Datasets) -> list[alt.Chart]:
+    if card.threshold is None:
+        return []
+    base = alt.Chart(data.add([{"r": card.threshold, "t": "alarm threshold"}])).encode(y="r:Q")
+    rule = base.mark_rule(color=theme.colour("quiet"), strokeDash=[5, 4])
+    text = base.mark_text(align="left", dx=4, dy=-6, color=theme.colour("quiet"))
+    return [rule, text.encode(text="t:N", x=alt.value(0))]
+
+
+def _marks(card: Card, data: Datasets, text: bool) -> list[alt.Chart]:
+    """Return the vertical lines at the explained time and at each onset, with their names on the top view."""
+    marks = [(card.now, "explained", "accent", 8)]
+    marks += [(onset, "onset", "raise", 22) for onset in card.onsets if onset <= card.end]
+    layers = []
+    for hours, name, colour, height in marks:
+        base = alt.Chart(data.add([{"h": hours, "t": name}])).encode(x="h:Q")
+        dash = [1, 0] if name == "onset" else [2, 2]
+        layers.append(base.mark_rule(color=theme.colour(colour), strokeDash=dash, strokeWidth=1.5, clip=True))
+        if text:
+            late = hours > 0.6 * card.end
+            words_at = base.mark_text(
+                align="right" if late else "left", dx=-5 if late else 5, color=theme.colour(colour), clip=True
+            )
+            layers.append(words_at.encode(text="t:N", y=alt.value(height)))
+    return layers
+
+
+def _lane(card: Card, lane: Lane, index: int, data: Datasets) -> Layers:
+    """Return the observed points of one variable over its reference band; points after the prediction are faint."""
+    low, high = _span(lane)
+    known = vocabulary().get(lane.variable)
+    up = alt.Y(
+        "v:Q", title=None, axis=alt.Axis(tickCount=2, grid=False), scale=alt.Scale(domain=[low, high], nice=False)
+    )
+    layers = []
+    if known and (known.normal_low is not None or known.normal_high is not None):
+        bottom = known.normal_low if known.normal_low is not None else low
+        ceiling = known.normal_high if known.normal_high is not None else high
+        band = alt.Chart(data.add([{"v": max(bottom, low), "w": min(ceiling, high)}])).mark_rect(
+            color=theme.colour("band"), opacity=1, clip=True
+        )
+        layers.append(band.encode(y=up, y2="w:Q"))
+    rows = [{"h": round(h, 3), "v": round(v, 4), "s": int(h <= card.now)} for h, v in lane.points]
+    base = alt.Chart(data.add(rows)).encode(x=_time(card, False), y=up)
+    seen = alt.condition("datum.s == 1", alt.value(1), alt.value(0.35))
+    tips = [alt.Tooltip("h:Q", title="Hours since admission"), alt.Tooltip("v:Q", title=words.label(lane.variable))]
+    line = base.mark_line(color=theme.colour("quiet"), strokeWidth=0.8, opacity=0.55, clip=True)
+    line = line.properties(name=f"lane{index}")
+    dots = base.mark_circle(color=theme.colour("ink"), size=22, clip=True).encode(opacity=seen, tooltip=tips)
+    layers += [*_marks(card, data, text=False), line, dots]
+    unit = words.unit(lane.variable)
+    title = alt.Title(
+        words.label(lane.variable) + (f", {unit}" if unit else ""), frame="group", fontWeight=400, fontSize=11, offset=3
+    )
+    return alt.layer(*layers).properties(width=WIDTH, height=44, title=title)
+
+
+def _span(lane: Lane) -> tuple[float, float]:
+    """Return the value axis: all measurements and the finite reference bounds, with a margin."""
+    known = vocabulary().get(lane.variable)
+    bounds = [bound for bound in (known.normal_low, known.normal_high) if bound is not None] if known else []
+    values = [value for _, value in lane.points] + bounds
+    margin = 0.1 * (max(values) - min(values)) or 0.1 * abs(values[0]) or 1.0
+    return round(min(values) - margin, 4), round(max(values) + margin, 4)
+
+
+def _attributions(card: Card, data: Datasets) -> Layers:
+    """Return the heat map variable x time: colour is the direction, depth of colour the size."""
+    rows = [_cell(card, cell, shares) for cell, shares in card.cells.items()]
+    strongest = max(abs(row["a"]) for row in rows) or 1.0
+    names = [words.label(name) for name in card.rows]
+    colours = alt.Scale(domain=["raises", "lowers"], range=[theme.colour("raise"), theme.colour("lower")])
+    tips = [
+        alt.Tooltip("n:N", title="Variable"),
+        alt.Tooltip("h:Q", title="Hours since admission"),
+        alt.Tooltip("m:N", title="Measured"),
+        alt.Tooltip("a:Q", title="Contribution (logit)"),
+        alt.Tooltip("cv:Q", title="… by its value"),
+        alt.Tooltip("cm:Q", title="… by missingness"),
+        alt.Tooltip("cd:Q", title="… by staleness"),
+    ]
+    # The root keeps weak cells visible beside one very strong one.
+    depth = alt.Scale(type="sqrt", domain=[0, strongest], range=[0, 1])
+    axis = alt.Axis(domain=False, ticks=False)
+    heat = (
+        alt.Chart(data.add(rows))
+        .mark_rect(clip=True)
+        .encode(
+            x=_time(card, True, "b:Q"),
+            x2="h:Q",
+            y=alt.Y("n:N", title=None, sort=names, scale=alt.Scale(domain=names), axis=axis),
+            color=alt.Color("d:N", legend=None, scale=colours),
+            opacity=alt.Opacity("z:Q", legend=None, scale=depth),
+            tooltip=tips,
+        )
+        .properties(name="attributions")
+    )
+    title = alt.Title("Contribution to the logit", frame="group", offset=4)
+    layers = alt.layer(heat, *_marks(card, data, text=False))
+    return layers.properties(width=WIDTH, height=17 * len(names), title=title)
+
+
+def _cell(card: Card, cell: tuple[str, float], shares: dict[str, float]) -> dict[str, Any]:
+    variable, hours = cell
+    total = fsum(shares.values())
+    values = [value for at, value in card.measured.get(variable, []) if hours - card.step < at <= hours]
+    parts = {f"c{channel[0]}": float(f"{share:.3g}") for channel, share in shares.items()}
+    unit = words.unit(variable)
+    return {
+        "n": words.label(variable),
+        "b": round(hours - card.step, 3),
+        "h": round(hours, 3),
+        "a": float(f"{total:.3g}"),
+        "z": float(f"{abs(total):.3g}"),
+        "d": "raises" if total > 0 else "lowers",
+        "m": f"{', '.join(map(words.number, values[:3]))} {unit}".rstrip() if values else "no",
+        **parts,
+    }

@@ -1,0 +1,1 @@
+"""Sources, one data set per file: raw files in, canonical extracts out."""

@@ -1,0 +1,1 @@
+"""Shipped samples of public data sets, and the script that drew them."""

@@ -1,0 +1,1 @@
+"""Training: cohort -> run directory. The only home of PyTorch Lightning."""

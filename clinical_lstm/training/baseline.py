@@ -1,0 +1,75 @@
+"""Train a baseline on the rows, targets, weights and splits of a model; write the same predictions table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clinical_lstm import plugins
+from clinical_lstm.artifacts import Cohort, Directory, digest, read_json, write_json, write_table
+from clinical_lstm.baselines.features import row_matrix
+from clinical_lstm.calibration import apply_all
+from clinical_lstm.data.labels import predicted
+from clinical_lstm.data.task import Task
+from clinical_lstm.inference import predictions_table
+from clinical_lstm.training import operating
+from clinical_lstm.training.data import TrainingData, training_data
+
+
+def baseline(
+    cohort: Cohort, spec: Mapping[str, Any], weighting: str, calibration: str, threshold: str, seed: int
+) -> Directory:
+    """Return the directory of a baseline: predictions.parquet (val, calib, test) and thresholds.json.
+
+    It lies in the cohort (`baselines/NAME-HASH`) and is made once per settings; every run on the cohort shares it.
+    """
+    outputs = cohort.require("prepare", "clinical-lstm prepare")["outputs"]
+    key = digest([dict(spec), weighting, calibration, threshold, seed, outputs])
+    made = Directory(cohort.path / "baselines" / f"{spec['name']}-{key[:6]}")
+    if made.is_done("baseline", key):
+        return made
+    data, splits = training_data(cohort, weighting)
+    logits = _logits(data, splits, spec, seed)
+    manifest = cohort.json("manifest.json")
+    targets = [(complication, float(horizon)) for complication, horizon in manifest["targets"]]
+    stays = cohort.table("stays.parquet")
+    rows = operating.rows_of(data.tensors, stays, data.label)
+    calibrators = operating.calibrate(logits, rows, calibration)
+    chosen = operating.thresholds(logits, rows, calibrators, targets, threshold)
+    judged = (rows.split != "train") & predicted(Task.of(manifest["task"]), data.tensors.hours)
+    labels = cohort.table("labels.parquet")
+    of_judged = labels["stay_id"].is_in(stays.filter(stays["split"] != "train")["stay_id"].to_list())
+    risks = apply_all(calibrators, logits[judged], targets)
+    write_table(made.path / "predictions.parquet", predictions_table(labels.filter(of_judged), stays, risks))
+    write_json(made.path / "thresholds.json", chosen)
+    made.mark("baseline", key, ["predictions.parquet", "thresholds.json"])
+    return made
+
+
+def thresholds_of(path: Path) -> dict[tuple[str, float], float]:
+    """Return the operating threshold of every target of a run or baseline directory."""
+    return {(t["complication"], t["horizon_hours"]): t["threshold"] for t in read_json(path / "thresholds.json")}
+
+
+def _logits(data: TrainingData, splits: np.ndarray, spec: Mapping[str, Any], seed: int) -> np.ndarray:
+    """Return the logits (N, K) of one fitted model per target; NaN in the train rows."""
+    which = plugins.load("baselines", spec["name"]).features  # type: ignore[attr-defined]
+    split = np.repeat(splits, data.tensors.lengths)
+    matrix = row_matrix(data.tensors, np.arange(len(splits)), data.scaler, which)  # (N, F)
+    logits = np.full(data.label.shape, np.nan)
+    for k in range(data.label.shape[1]):
+        train, val = (np.flatnonzero((split == name) & (data.weight[:, k] > 0)) for name in ("train", "val"))
+        model = plugins.build("baselines", spec)
+        model.fit(
+            matrix[train],
+            data.target[train, k],
+            weight=data.weight[train, k],
+            validation=(matrix[val], data.target[val, k]),
+            seed=seed,
+        )
+        judged = split != "train"
+        logits[judged, k] = model.logits(matrix[judged])
+    return logits

@@ -1,0 +1,155 @@
+"""Fit a model on the train split; stop early, restore the best weights, resume exactly after a kill."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+
+from clinical_lstm.errors import InputError, closest
+from clinical_lstm.models.base import SequenceModel
+from clinical_lstm.training.data import TrainingData
+from clinical_lstm.training.datamodule import DataModule
+from clinical_lstm.training.module import Training
+from clinical_lstm.training.weights import base_rates
+
+MONITORS = {"val_loss": "min", "val_auroc": "max", "val_auprc": "max"}
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """How to train: see `conf/trainer/default.yaml` for what each number means."""
+
+    epochs: int = 20
+    patience: int = 5
+    monitor: str = "val_loss"
+    batch_size: int = 128
+    length_groups: int = 4
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup_share: float = 0.15
+    gradient_clip: float = 1.0
+    weighting: str = "uniform"
+    calibration: str = "auto"
+    threshold: str = "youden"
+    precision: str = "32-true"
+    accelerator: str = "cpu"
+
+    @staticmethod
+    def of(spec: dict[str, Any]) -> TrainerSettings:
+        """Return the settings that a configuration describes; raises InputError on an unknown key or metric."""
+        known = list(TrainerSettings.__dataclass_fields__)
+        for key in spec:
+            if key not in known:
+                raise InputError(f"trainer takes no {key!r}: {closest(key, known)}")
+        settings = TrainerSettings(**spec)
+        if settings.monitor not in MONITORS:
+            raise InputError(f"trainer.monitor={settings.monitor}: {closest(settings.monitor, list(MONITORS))}")
+        if min(settings.epochs, settings.batch_size, settings.length_groups) < 1:
+            raise InputError("trainer.epochs, trainer.batch_size and trainer.length_groups must be at least 1")
+        return settings
+
+
+class _EpochLine(Callback):
+    """Print one line per epoch, and hand its metrics on."""
+
+    def __init__(self, say: Callable[[str], None], on_epoch: Callable[[dict[str, float]], None]) -> None:
+        self.say, self.on_epoch = say, on_epoch
+
+    def on_train_epoch_end(self, trainer: pytorch_lightning.Trainer, module: pytorch_lightning.LightningModule) -> None:
+        """Report the epoch that has just been validated."""
+        assert isinstance(module, Training)
+        row = module.history[-1]
+        numbers = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
+        self.say(f"train: epoch {int(row['epoch']) + 1}/{trainer.max_epochs}  {numbers}")
+        self.on_epoch(row)
+
+
+def fit(
+    model: SequenceModel,
+    data: TrainingData,
+    settings: TrainerSettings,
+    seed: int,
+    checkpoints: Path,
+    resume: bool,
+    say: Callable[[str], None] = print,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+) -> list[dict[str, float]]:
+    """Train `model` in place, leave it with its best weights and return the history, one row per epoch.
+
+    Args:
+        checkpoints: folder of `last.ckpt` and `best.ckpt`; `resume` continues from the last epoch they hold, bit for
+            bit as if nothing had happened. on_epoch: called with the metrics of every epoch.
+
+    """
+    _quiet()
+    is_train = np.repeat(np.isin(np.arange(len(data.tensors.lengths)), data.train), data.tensors.lengths)
+    model.start_at(base_rates(data.target, data.weight, is_train))
+    draws_per_epoch = -(-len(data.train) // settings.batch_size)
+    module = Training(
+        model=model,
+        data=data,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_share=settings.warmup_share,
+        steps=settings.epochs * draws_per_epoch,
+        batch_weight=float(data.weight[is_train].sum(dtype="float64") / len(data.train) * settings.batch_size),
+        seed=seed,
+    )
+    mode = MONITORS[settings.monitor]
+    keep = ModelCheckpoint(
+        checkpoints, filename="best", monitor=settings.monitor, mode=mode, save_last=True, enable_version_counter=False
+    )
+    stop = EarlyStopping(settings.monitor, mode=mode, patience=settings.patience, check_finite=True)
+    bar: list[Callback] = [TQDMProgressBar(leave=False)] if sys.stderr.isatty() else []
+    trainer = pytorch_lightning.Trainer(
+        max_epochs=settings.epochs,
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=settings.precision,  # type: ignore[arg-type]
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=[keep, stop, _EpochLine(say, on_epoch), *bar],
+        enable_progress_bar=bool(bar),
+        logger=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        deterministic=True,
+    )
+    last = checkpoints / "last.ckpt"
+    if resume and last.is_file():
+        say(f"train: resuming from {last}")
+    trainer.fit(
+        module,
+        DataModule(data, settings.batch_size, settings.length_groups, seed),
+        ckpt_path=str(last) if resume and last.is_file() else None,
+        weights_only=True,
+    )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    best = torch.load(keep.best_model_path, weights_only=True, map_location="cpu")
+    module.load_state_dict(best["state_dict"])
+    return module.history
+
+
+def _quiet() -> None:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for text in (
+        ".*does not have many workers.*",
+        ".*no `?logger`?.*",
+        ".*lr_scheduler.step.*",
+        ".*exists and is not empty.*",
+        ".*isinstance.treespec.*",
+        ".*number of training batches.*",
+        ".*tensorboard.*",
+        ".*batch_size.*",
+    ):
+        warnings.filterwarnings("ignore", message=text)

@@ -1,0 +1,66 @@
+"""Which cohort or run a configuration means: names derived from content, so that equal settings share a directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+import clinical_lstm
+from clinical_lstm.artifacts import Cohort, Run, digest
+from clinical_lstm.errors import InputError
+
+
+def plain(node: Any) -> Any:
+    """Return a configuration node as plain dictionaries and lists, interpolations resolved, `???` refused."""
+    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+
+
+def cohort_of(config: DictConfig) -> Cohort:
+    """Return the cohort directory of a configuration: `cohort`, or the name that `prepare` derives."""
+    return Cohort(_folder(config, "cohorts", config.cohort or _cohort_name(config)))
+
+
+def new_run(config: DictConfig, cohort: Cohort) -> Run:
+    """Return the directory that a training with this configuration writes."""
+    settings = digest([plain(config.model), plain(config.trainer), cohort.name])[:6]
+    return Run(_folder(config, "runs", config.run or f"{cohort.name}-{config.model.name}-s{config.seed}-{settings}"))
+
+
+def existing_run(config: DictConfig) -> Run:
+    """Return the run that `run=` names: a name, a path, or `last` for the latest finished training."""
+    folder = Path(config.paths.artifacts) / "runs"
+    finished = [path.parent.parent for path in folder.glob("*/done/train.json")]
+    latest = sorted(finished, key=lambda path: (path / "done" / "train.json").stat().st_mtime_ns)
+    if not config.run:
+        names = ", ".join(path.name for path in latest) or "none yet"
+        raise InputError(f"say which run: run=NAME, or run=last; there are: {names}")
+    if config.run == "last":
+        if not latest:
+            raise InputError(f"there is no finished run in {folder}; make one with: clinical-lstm train cohort=...")
+        return Run(latest[-1])
+    return Run(_folder(config, "runs", config.run))
+
+
+def cohort_key(config: DictConfig, fingerprint: str) -> str:
+    """Return the hash of everything a cohort depends on."""
+    return digest(
+        [plain(config.source), plain(config.task), plain(config.split), fingerprint, clinical_lstm.__version__]
+    )
+
+
+def run_key(config: DictConfig, cohort: Cohort) -> str:
+    """Return the hash of everything a training depends on."""
+    outputs = (cohort.marker("prepare") or {}).get("outputs")
+    return digest([plain(config.model), plain(config.trainer), config.seed, outputs, clinical_lstm.__version__])
+
+
+def _cohort_name(config: DictConfig) -> str:
+    made_of = digest([plain(config.source), plain(config.task), plain(config.split)])
+    return f"{config.source.name}-{config.task.name}-{made_of[:6]}"
+
+
+def _folder(config: DictConfig, kind: str, name: str) -> Path:
+    """Return the path that `name` means: itself when it holds a separator, else below the artefacts."""
+    return Path(name) if "/" in name else Path(config.paths.artifacts) / kind / name

@@ -1,0 +1,53 @@
+"""A run + new data -> risks of stays never seen; labels are optional.
+
+  clinical-lstm predict run=NAME source=physionet2019 source.root=NEW_DATA out=predictions.parquet
+  clinical-lstm predict run=last source=table source.root=FOLDER out=risks.csv
+
+The run directory is enough: no cohort, no MLflow. `out` ends with .parquet or .csv.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import polars as pl
+from omegaconf import DictConfig
+
+from clinical_lstm import plugins
+from clinical_lstm.artifacts import atomic_file
+from clinical_lstm.errors import InputError
+from clinical_lstm.inference import Predictor, ready_threads
+from clinical_lstm.prediction import predict
+from pipelines import places, stage
+
+KEYS = ["run", "source", "out"]
+
+
+def main(config: DictConfig) -> Path:
+    """Write the predictions of a run for the stays of a source."""
+    if not config.out or not config.out.endswith((".parquet", ".csv")):
+        raise InputError(f"say where to write: out=FILE.parquet or out=FILE.csv, not {config.out}")
+    ready_threads(config.runtime.threads)
+    run = places.existing_run(config)
+    predictor = Predictor.load(run)
+    source = plugins.build("sources", places.plain(config.source))
+    tables, refused = [], 0
+    for table, rejects in predict(run, predictor, source.extracts()):
+        tables.append(table)
+        refused += rejects.height
+        print(f"predict: {sum(t['stay_id'].n_unique() for t in tables):,} stays")
+    found = pl.concat(tables)
+    out = Path(config.out)
+    with atomic_file(out) as partial:
+        if out.suffix == ".csv":
+            found.write_csv(partial)
+        else:
+            found.write_parquet(partial, compression="zstd", statistics=False)
+    labels = "with labels" if found["label"].null_count() < found.height else "no labels"
+    print(f"predict: wrote {found.height:,} risks to {out} ({labels}; {refused:,} measurements refused)")
+    return out
+
+
+if __name__ == "__main__":
+    sys.exit(stage.launch("predict", sys.argv[1:]))

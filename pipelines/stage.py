@@ -1,0 +1,152 @@
+"""What every stage shares: help, the check of keys, Hydra, and one clear message for every mistake of the user."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clinical_lstm.errors import InputError, closest
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+STAGES = ["run", "prepare", "train", "evaluate", "explain", "report", "predict", "track", "ui"]
+COMMON = ["experiment", "paths", "runtime", "hydra"]
+
+
+def summary(stage: str) -> str:
+    """Return the first line of a stage's docstring without importing it."""
+    text = (Path(__file__).parent / f"{stage}.py").read_text(encoding="utf-8")
+    return text.split('"""', 2)[1].split("\n", 1)[0]
+
+
+def documentation(stage: str) -> tuple[str, list[str]]:
+    """Return a stage's docstring and its `KEYS`, read from its source: help must not import torch."""
+    import ast
+
+    tree = ast.parse((Path(__file__).parent / f"{stage}.py").read_text(encoding="utf-8"))
+    keys = next(ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and _names(n) == ["KEYS"])
+    return ast.get_docstring(tree) or "", keys
+
+
+def groups() -> dict[str, list[str]]:
+    """Return every configuration group with its options."""
+    folders = sorted(p for p in CONF.iterdir() if p.is_dir())
+    return {folder.name: sorted(f.stem for f in folder.glob("*.yaml")) for folder in folders}
+
+
+def launch(stage: str, arguments: list[str]) -> int:
+    """Run one stage with Hydra overrides and return the exit status: 0, 2 (a mistake), 130 (interrupted)."""
+    if "--help" in arguments or "-h" in arguments:
+        print(help_text(stage))
+        return 0
+    try:
+        _check_keys(stage, arguments)
+        return _compose_and_call(stage, arguments)
+    except InputError as fault:
+        print(f"clinical-lstm {stage}: {fault}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+
+
+def help_text(stage: str) -> str:
+    """Return what a stage does, its keys with their defaults, and its groups with their options."""
+    text, keys = documentation(stage)
+    options = groups()
+    own = [key for key in [*keys, *COMMON] if key in options]
+    lines = [text.rstrip(), "", "Groups (GROUP=OPTION, then GROUP.KEY=VALUE):"]
+    lines += [f"  {group:12} {', '.join(options[group])}" for group in own]
+    plain = [key for key in [*keys, "runtime"] if key not in options]
+    lines += ["", "Keys and defaults:"] + [f"  {line}" for line in _defaults(plain)]
+    lines += ["", "Also: -m KEY=A,B (one job per value), --cfg job (print the configuration), --hydra-help."]
+    return "\n".join(lines)
+
+
+def _defaults(keys: list[str]) -> list[str]:
+    """Return the lines of config.yaml that belong to `keys`."""
+    shown, keep = [], False
+    for line in (CONF / "config.yaml").read_text(encoding="utf-8").splitlines():
+        top = re.match(r"([a-z_]+):", line)
+        keep = top.group(1) in keys if top else keep and line.startswith(" ")
+        if keep:
+            shown.append(line)
+    return shown
+
+
+def _check_keys(stage: str, arguments: list[str]) -> None:
+    """Refuse an override of a key that this stage does not use or that does not exist, and an unknown option."""
+    keys = [*documentation(stage)[1], *COMMON]
+    options = groups()
+    for argument in arguments:
+        override = re.match(r"(?:\+\+|\+|~)?([A-Za-z_][\w/]*)(@[\w.]+)?([\w./-]*)=(.*)", argument, re.DOTALL)
+        if not override:
+            if not argument.startswith("-") and "=" not in argument and arguments[0] != "--cfg" and argument != "job":
+                raise InputError(f"{argument!r} is no KEY=VALUE; see: clinical-lstm {stage} --help")
+            continue
+        key, rest, value = override.group(1), override.group(3), override.group(4)
+        if key not in keys and not key.startswith("hydra"):
+            raise InputError(f"{stage} takes no {key!r}: {closest(key, keys)}")
+        plain = re.fullmatch(r"[\w-]+", value)
+        if key in options and not rest and plain and value not in [*options[key], "null"]:
+            raise InputError(f"there is no {key}={value}: {closest(value, options[key])}")
+
+
+def _compose_and_call(stage: str, arguments: list[str]) -> int:
+    """Hand over to Hydra; faults of the stage come back as they are, not as Hydra's traceback."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    from pipelines.config import register
+
+    register()
+    main: Callable[[Any], Any] = importlib.import_module(f"pipelines.{stage}").main
+    status: list[int] = []
+
+    def guarded(config: DictConfig) -> None:
+        try:
+            main(config)
+        except InputError as fault:
+            print(f"clinical-lstm {stage}: {fault}", file=sys.stderr)
+            status.append(2)
+        except OSError as fault:
+            print(f"clinical-lstm {stage}: {_disk_fault(fault)}", file=sys.stderr)
+            status.append(2)
+        except (HydraException, OmegaConfBaseException) as fault:
+            print(f"clinical-lstm {stage}: {_first_line(fault)}", file=sys.stderr)
+            status.append(2)
+        except KeyboardInterrupt:
+            print(
+                f"\nclinical-lstm {stage}: interrupted; nothing half-written is left. The same command starts again"
+                + (" (resume=true continues at the last finished epoch)." if stage in ("train", "run") else "."),
+                file=sys.stderr,
+            )
+            status.append(130)
+
+    sys.argv = [f"clinical-lstm {stage}", *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(guarded)()
+    except KeyboardInterrupt:
+        return 130
+    return max(status, default=0)
+
+
+def _disk_fault(fault: OSError) -> str:
+    where = f" ({fault.filename})" if fault.filename else ""
+    return f"the operating system refused{where}: {fault.strerror or fault}; nothing half-written is left"
+
+
+def _first_line(fault: Exception) -> str:
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return "; ".join(lines[:2])
+
+
+def _names(node: Any) -> list[str]:
+    return [target.id for target in node.targets if hasattr(target, "id")]

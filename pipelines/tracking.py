@@ -1,0 +1,259 @@
+"""The only MLflow. The run directory is the truth, MLflow a view that can be rebuilt; losing it loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import logging
+import math
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+import clinical_lstm
+from clinical_lstm.artifacts import Run, read_json, write_json
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+LINK = "mlflow.json"
+REQUIREMENTS = ["torch", "polars", "numpy", "scikit-learn", "scipy", "safetensors", "dataframely", "mlflow", "pandas"]
+# Patient-level tables stay in the run directory: a tracking server may be shared.
+SHARED = {
+    "manifest.json",
+    "cohort.json",
+    "config.yaml",
+    "environment.txt",
+    "model.json",
+    "calibrator.json",
+    "thresholds.json",
+    "history.csv",
+    "scores.parquet",
+    "curves.parquet",
+    "importance.parquet",
+    "checks.json",
+}
+
+
+def store_uri(tracking: dict[str, Any], artifacts: str) -> str:
+    """Return the MLflow tracking URI: the configured one, or the SQLite store below the artefacts."""
+    return tracking.get("uri") or f"sqlite:///{Path(artifacts).resolve() / 'mlflow.db'}"
+
+
+class Tracker:
+    """Write a run to MLflow: live metrics while it trains, everything else after each stage.
+
+    No failure here stops or loses a training: it is said once, with the command that writes the run later.
+    """
+
+    def __init__(self, tracking: dict[str, Any], artifacts: str, run: Run) -> None:
+        self.run = run
+        self.active = tracking["name"] != "none"
+        self.uri = store_uri(tracking, artifacts) if self.active else "none"
+        self.experiment = tracking.get("experiment", "clinical_lstm")
+        self.files = Path(artifacts).resolve() / "mlflow-artifacts"
+        self._opened: tuple[MlflowClient, str] | None = None
+
+    def begin(self, resume: bool) -> None:
+        """Open a new MLflow run for a new training; a resumed one goes on in its own."""
+        if not resume:
+            (self.run.path / LINK).unlink(missing_ok=True)
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """Log the metrics of one epoch while the training goes on."""
+        self._try(lambda client, run_id: _log_epochs(client, run_id, [row]))
+
+    def publish(self, report: Path | None = None) -> bool:
+        """Write what the run directory holds, and the folder of its report; say whether that worked."""
+
+        def everything(client: MlflowClient, run_id: str) -> None:
+            _describe(client, run_id, self.run)
+            _log_epochs(client, run_id, _history(self.run))
+            _log_scores(client, run_id, self.run)
+            for name in sorted(SHARED & {path.name for path in self.run.path.iterdir()}):
+                client.log_artifact(run_id, str(self.run.path / name), "run")
+            if report is not None:
+                client.log_artifacts(run_id, str(report), "report")
+            if "model" not in client.get_run(run_id).data.tags:
+                _log_model(self.run, run_id)
+                client.set_tag(run_id, "model", "logged")
+            client.set_terminated(run_id)
+
+        return self._try(everything)
+
+    def _try(self, action: Callable[[MlflowClient, str], None]) -> bool:
+        if not self.active:
+            return False
+        try:
+            action(*self._open())
+        except Exception as fault:  # whatever a server, a lock or a disk does must not cost a training
+            self.active = False
+            reason = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
+            print(
+                f"tracking: MLflow at {self.uri} failed ({reason[:160]}). The run directory is complete without it; "
+                f"write it later with: clinical-lstm track run={self.run.name}"
+            )
+            return False
+        return True
+
+    def _open(self) -> tuple[MlflowClient, str]:
+        """Return the client and the id of this run's MLflow run, made at the first call."""
+        if self._opened is not None:
+            return self._opened
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        client = mlflow.MlflowClient(self.uri)
+        found = client.get_experiment_by_name(self.experiment)
+        place = self.files.as_uri() if self.uri.startswith("sqlite:") else None
+        experiment_id = found.experiment_id if found else client.create_experiment(self.experiment, place)
+        self._opened = client, self._run_id(client, experiment_id)
+        return self._opened
+
+    def _run_id(self, client: MlflowClient, experiment_id: str) -> str:
+        """Return the MLflow run that the run directory links to, or a new one linked both ways."""
+        link = self.run.path / LINK
+        if link.is_file():
+            known = read_json(link)
+            if known["uri"] == self.uri:
+                with contextlib.suppress(Exception):  # a deleted store: make the run anew
+                    if client.get_run(known["run_id"]).info.lifecycle_stage == "active":
+                        return str(known["run_id"])
+        tags = {"run_directory": str(self.run.path.resolve())}
+        run_id = client.create_run(experiment_id, run_name=self.run.name, tags=tags).info.run_id
+        write_json(link, {"uri": self.uri, "run_id": run_id, "experiment": self.experiment})
+        return str(run_id)
+
+
+def _describe(client: MlflowClient, run_id: str, run: Run) -> None:
+    """Log parameters, tags and the data set."""
+    from mlflow.entities import Dataset, DatasetInput, Param, RunTag
+
+    manifest, cohort = run.json("manifest.json"), run.json("cohort.json")
+    flat = _flatten({key: manifest[key] for key in ("model", "training", "task", "seed", "parameters", "cohort")})
+    known = client.get_run(run_id).data.params
+    params = [Param(key, str(value)[:6000]) for key, value in flat.items() if key not in known]
+    source = cohort["source"]
+    tags = {
+        "source": source["title"],
+        "cohort_digest": manifest["cohort_outputs"],
+        "best_epoch": manifest["best_epoch"],
+        "mlflow.source.git.commit": manifest.get("git_commit"),
+        "clinical_lstm": clinical_lstm.__version__,
+    }
+    client.log_batch(run_id, params=params, tags=[RunTag(k, str(v)) for k, v in tags.items() if v is not None])
+    inputs = client.get_run(run_id).inputs
+    if not (inputs and inputs.dataset_inputs):
+        profile = json.dumps(
+            {name: {k: s[k] for k in ("stays", "rows", "events")} for name, s in cohort["splits"].items()}
+        )
+        dataset = Dataset(
+            name=manifest["cohort"],
+            digest=manifest["cohort_outputs"][:16],
+            source_type="local",
+            source=json.dumps(source["files"]),
+            profile=profile,
+        )
+        client.log_inputs(run_id, datasets=[DatasetInput(dataset)])
+
+
+def _history(run: Run) -> list[dict[str, float]]:
+    with (run.path / "history.csv").open(encoding="utf-8", newline="") as stream:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+
+
+def _log_epochs(client: MlflowClient, run_id: str, rows: list[dict[str, float]]) -> None:
+    """Log the epochs that MLflow does not have yet."""
+    from mlflow.entities import Metric
+
+    known = {metric.step for metric in client.get_metric_history(run_id, "val_loss")}
+    now = int(time.time() * 1000)
+    metrics = [
+        Metric(name, value, now, int(row["epoch"]))
+        for row in rows
+        if int(row["epoch"]) not in known
+        for name, value in row.items()
+        if name != "epoch"
+    ]
+    client.log_batch(run_id, metrics=metrics)
+
+
+def _log_scores(client: MlflowClient, run_id: str, run: Run) -> None:
+    """Log the scores of the model and its baselines on the test split, with their intervals."""
+    from mlflow.entities import Metric
+
+    if run.marker("evaluate") is None:
+        return
+    scores = run.table("scores.parquet").filter(pl.col("value").is_not_null())
+    several = scores.select("complication", "horizon_hours").n_unique() > 1
+    now, metrics = int(time.time() * 1000), []
+    for row in scores.iter_rows(named=True):
+        target = f"{row['complication']}_{row['horizon_hours']:g}h/" if several else ""
+        subset = "" if row["subset"] == "all" else "/" + row["subset"].replace("=", "_")
+        name = f"test/{target}{row['predictor'].replace(' ', '')}{subset}/{row['metric']}".replace(
+            "test/model/", "test/"
+        )
+        for ending, value in (("", row["value"]), ("_low", row["low"]), ("_high", row["high"])):
+            if value is not None and math.isfinite(value):
+                metrics.append(Metric(name + ending, value, now, 0))
+    for begin in range(0, len(metrics), 1000):
+        client.log_batch(run_id, metrics=metrics[begin : begin + 1000])
+
+
+def _log_model(run: Run, run_id: str) -> None:
+    """Log the run as a models-from-code pyfunc that brings the package along: no pickle, no path to this checkout."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    text, number = "string", "double"
+    inputs = Schema(
+        [ColSpec(text, "stay_id"), ColSpec(number, "hours"), ColSpec(text, "variable"), ColSpec(number, "value")]
+    )
+    outputs = Schema(
+        [
+            ColSpec(text, "stay_id"),
+            ColSpec(number, "hours"),
+            ColSpec(text, "complication"),
+            ColSpec(number, "horizon_hours"),
+            ColSpec(number, "risk"),
+        ]
+    )
+    package = Path(clinical_lstm.__file__).parent
+    with tempfile.TemporaryDirectory() as folder:
+        code = Path(folder) / "clinical_lstm"
+        shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", "samples", "_shells"))
+        own = Path(folder) / "run"
+        for name in [*(run.marker("train") or {})["outputs"], "done/train.json"]:
+            (own / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(run.path / name, own / name)
+        with warnings.catch_warnings(), mlflow.start_run(run_id=run_id):
+            warnings.filterwarnings("ignore", message=".*input example.*")
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(Path(__file__).parent / "served_model.py"),
+                artifacts={"run": str(own)},
+                code_paths=[str(code)],
+                signature=ModelSignature(inputs, outputs),
+                pip_requirements=[f"{name}=={metadata.version(name).split('+')[0]}" for name in REQUIREMENTS],
+            )
+
+
+def _flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(node, dict):
+        return {name: leaf for key, value in node.items() for name, leaf in _flatten(value, f"{prefix}{key}.").items()}
+    return {prefix.rstrip("."): node}

@@ -1,0 +1,322 @@
+"""A run directory as train, evaluate and explain leave it: a simulated ward, checked by the schemas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from clinical_lstm import schemas
+from clinical_lstm.artifacts import Run, write_json, write_table
+from clinical_lstm.variables import static_names
+
+TARGETS = [("sepsis", 6.0), ("sepsis", 12.0)]
+VARIABLES = [
+    "heart_rate",
+    "map",
+    "respiratory_rate",
+    "spo2",
+    "temperature",
+    "lactate",
+    "creatinine",
+    "bilirubin_total",
+    "platelets",
+    "wbc",
+    "glucose",
+    "potassium",
+]
+STATICS = ["age_years", "male"]
+LEVELS = {"heart_rate": (88, 6), "map": (78, 5), "respiratory_rate": (18, 2), "spo2": (96, 1), "temperature": (37, 0.3)}
+REASONS = ["highest_risk", "missed_event", "false_alarm", "typical"]
+PREDICTORS = ["model", "elapsed_time", "logistic_regression", "gradient_boosting"]
+HOURS = 60
+
+
+def enum(values: list[str], name: str, schema: Any) -> pl.Series:
+    return pl.Series(name, values).cast(schemas.empty(schema).schema[name])
+
+
+def stay_names(count: int) -> list[str]:
+    return [f"p{100200 + 37 * i}" for i in range(count)]
+
+
+def scores() -> pl.DataFrame:
+    strength = {"model": 0.83, "elapsed_time": 0.62, "logistic_regression": 0.77, "gradient_boosting": 0.81}
+    rows: list[dict[str, Any]] = []
+
+    def add(predictor: str, horizon: float, subset: str, metric: str, value: float | None, half: float) -> None:
+        bounds = {"low": None, "high": None} if value is None else {"low": value - half, "high": value + half}
+        counts = {"n_rows": 184_220, "n_stays": 8_066, "n_positives": 3_412}
+        key = {"predictor": predictor, "complication": "sepsis", "horizon_hours": horizon, "subset": subset}
+        rows.append({**key, "metric": metric, "value": value, **bounds, **counts})
+
+    for _, horizon in TARGETS:
+        for subset in ["all", "pre_onset", "site=A", "site=B"]:
+            for name in PREDICTORS:
+                auroc = strength[name] - (0.03 if subset == "pre_onset" else 0) - horizon / 400
+                for metric, value, half in [
+                    ("auroc", auroc, 0.011),
+                    ("auprc", (auroc - 0.5) / 3, 0.009),
+                    ("prevalence", 0.0185, 0.0009),
+                    ("brier", 0.0171, 0.0006),
+                    ("calibration_slope", 0.97, 0.06),
+                    ("calibration_intercept", -0.04, 0.08),
+                    ("ece_equal_mass", 0.0021, 0.0007),
+                    ("utility_cinc2019", auroc - 0.42, 0.02),
+                    ("sensitivity", 0.62, 0.03),
+                    ("ppv", 0.09, 0.01),
+                    ("false_alarms_per_patient_day", 1.31, 0.08),
+                    ("lead_time_hours", None if name == "elapsed_time" else 4.2, 0.4),
+                ]:
+                    add(name, horizon, subset, metric, value, half)
+            add("model - gradient_boosting", horizon, subset, "auroc", 0.02 if horizon == 6 else 0.004, 0.009)
+            add("model - gradient_boosting", horizon, subset, "auprc", 0.011, 0.007)
+    return schemas.check(schemas.Scores, pl.DataFrame(rows, infer_schema_length=None), "scores")
+
+
+def curves() -> pl.DataFrame:
+    rows: list[dict[str, Any]] = []
+    x = np.linspace(0, 1, 400)
+    for _, horizon in TARGETS:
+        for rank, name in enumerate(PREDICTORS):
+            bend = [0.22, 0.6, 0.32, 0.25][rank]
+            shapes = {
+                "roc": (x, x**bend),
+                "pr": (x, 0.0185 + (0.5 - 0.1 * rank) * (1 - x) ** 2),
+                "calibration": (np.linspace(0.002, 0.12, 10), np.linspace(0.002, 0.12, 10) * (1 + 0.1 * (rank - 1))),
+            }
+            for kind, (across, up) in shapes.items():
+                rows += [
+                    {"predictor": name, "complication": "sepsis", "horizon_hours": horizon, "curve": kind}
+                    | {"x": float(a), "y": float(b), "n": 100}
+                    for a, b in zip(across, up)
+                ]
+    table = pl.DataFrame(rows)
+    return schemas.check(
+        schemas.Curves, table.with_columns(enum(table["curve"].to_list(), "curve", schemas.Curves)), "curves"
+    )
+
+
+def observations(stays: list[str], variables: list[str]) -> pl.DataFrame:
+    draw = np.random.default_rng(7)
+    rows = []
+    for stay in stays:
+        for name in variables:
+            level, spread = LEVELS.get(name, (0, 0))
+            hours = np.arange(1, HOURS + 1) if name in LEVELS else np.arange(3, HOURS, 9 + len(name) % 4)
+            sick = np.clip((hours - 30) / 25, 0, 1)
+            for hour, ill in zip(hours, sick):
+                value = draw.normal(
+                    level + 4 * spread * ill * (-1 if name in ("map", "spo2") else 1), spread / 2 + 1e-3
+                )
+                value = value if name in LEVELS else float(draw.lognormal(0.3 + 0.8 * ill, 0.2))
+                rows.append((stay, float(hour), name, round(float(value), 2)))
+    table = pl.DataFrame(rows, schema=["stay_id", "hours", "variable", "value"], orient="row")
+    return schemas.check(schemas.Observations, table.sort("stay_id", "hours", "variable"), "observations")
+
+
+def risk(rank: int, hour: float) -> float:
+    return float(1 / (1 + np.exp(4.6 - 0.2 * (rank % 3) - 3.4 / (1 + np.exp((44 + rank % 5 - hour) / 4)))))
+
+
+def predictions(stays: list[str]) -> pl.DataFrame:
+    rows = [
+        {"stay_id": stay, "patient_id": f"patient-{stay}", "site": "A", "split": "test", "hours": float(hour)}
+        | {"complication": complication, "horizon_hours": horizon, "risk": risk(rank, hour), "label": 0}
+        | {"at_risk": True, "after_onset": False}
+        for rank, stay in enumerate(stays)
+        for complication, horizon in TARGETS
+        for hour in range(1, HOURS + 1)
+    ]
+    table = pl.DataFrame(rows).with_columns(pl.col("label").cast(pl.Int8))
+    table = table.with_columns(enum(table["split"].to_list(), "split", schemas.Predictions))
+    return schemas.check(schemas.Predictions, table, "predictions")
+
+
+def explained(stays: list[str]) -> pl.DataFrame:
+    rows = [
+        {"stay_id": stay, "hours": 48.0, "complication": "sepsis", "horizon_hours": 6.0}
+        | {"reason": REASONS[rank % 4] if rank < len(stays) - 1 else "cohort_sample", "risk": risk(rank, 48)}
+        | {"logit": -1.2 - 0.1 * rank, "baseline_logit": -4.1, "gap": 0.0021 + 0.01 * (rank == 2), "evaluations": 240}
+        | {"explained": rank != 2}
+        for rank, stay in enumerate(stays)
+    ]
+    return schemas.check(schemas.Explained, pl.DataFrame(rows), "explained")
+
+
+def attributions(stays: list[str], variables: list[str]) -> pl.DataFrame:
+    draw = np.random.default_rng(11)
+    frames = []
+    for stay in stays:
+        for rank, name in enumerate(variables):
+            hours = np.arange(1.0, 49.0)
+            recent = np.exp((hours - 48) / 9) / (1 + rank)
+            for channel, size in [("value", 0.25), ("mask", 0.08), ("delta", 0.05)]:
+                shares = draw.normal(0.5, 0.6, len(hours)) * recent * size
+                frames.append((stay, name, channel, hours, shares))
+        frames += [(stay, name, "static", np.array([0.0]), draw.normal(0.1, 0.1, 1)) for name in STATICS]
+    table = pl.concat(
+        pl.DataFrame({"input_hours": hours, "attribution": shares}).with_columns(
+            stay_id=pl.lit(stay), variable=pl.lit(name), channel=pl.lit(channel)
+        )
+        for stay, name, channel, hours, shares in frames
+    )
+    table = table.with_columns(hours=48.0, complication=pl.lit("sepsis"), horizon_hours=6.0)
+    table = table.with_columns(enum(table["channel"].to_list(), "channel", schemas.Attributions))
+    return schemas.check(schemas.Attributions, table.select(schemas.Attributions.column_names()), "attributions")
+
+
+def importance(variables: list[str]) -> pl.DataFrame:
+    rows = [
+        ("sepsis", 6.0, name, channel, size / (1 + rank), size / (2 + rank) * (-1) ** rank)
+        for rank, name in enumerate(variables)
+        for channel, size in [("value", 0.9), ("mask", 0.3), ("delta", 0.2)]
+    ] + [("sepsis", 6.0, name, "static", 0.12, 0.05) for name in STATICS]
+    names = ["complication", "horizon_hours", "variable", "channel", "mean_abs", "mean_signed"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def manifest(variables: list[str]) -> dict[str, Any]:
+    return {
+        "name": "sepsis_lstm",
+        "model": {
+            "name": "lstm",
+            "arguments": {"hidden": 96, "layers": 1, "dropout": 0.2, "inputs": ["value", "mask"]},
+        },
+        "parameters": 71_234,
+        "task": {
+            "name": "sepsis_hourly",
+            "complications": ["sepsis"],
+            "horizons_hours": [6.0, 12.0],
+            "gap_hours": 0.0,
+            "step_hours": 1.0,
+            "after_onset_hours": 3.0,
+            "censoring": "drop",
+        },
+        "targets": [list(target) for target in TARGETS],
+        "variables": variables,
+        "statics": STATICS,
+        "seed": 7,
+        "best_epoch": 9,
+        "training": {
+            "learning_rate": 0.002,
+            "batch_size": 64,
+            "loss": {"name": "weighted_bce", "weight": 4},
+            "epochs": 20,
+        },
+        "versions": {"python": "3.11.9", "torch": "2.13.0", "polars": "2.1.0"},
+        "git_commit": "0123abc",
+        "cohort": "cinc2019",
+        "tolerance": 0.01,
+    }
+
+
+def cohort(variables: list[str]) -> dict[str, Any]:
+    sizes = {"train": 26_000, "val": 3_000, "calib": 3_000, "test": 8_066}
+    return {
+        "name": "cinc2019",
+        "source": {
+            "name": "physionet2019",
+            "title": "PhysioNet/Computing in Cardiology Challenge 2019",
+            "citation": "Reyna et al. 2020, doi 10.1097/CCM.0000000000004145.",
+            "licence": "CC BY 4.0",
+        },
+        "funnel": [
+            {"step": "records read", "stays": 40_336, "observations": 12_402_551},
+            {"step": "plausible measurements", "stays": 40_336, "observations": 12_391_002},
+            {"step": "at least one prediction", "stays": 39_910, "observations": 12_390_114},
+        ],
+        "splits": {
+            name: {"stays": n, "patients": n, "rows": 38 * n, "positives": n // 2, "events": n // 14}
+            for name, n in sizes.items()
+        },
+        "rejects": {"out_of_plausible_range": 10_832, "not_a_number": 717},
+        "coverage": {
+            name: {
+                "observations": 1_400_000 // (1 + i),
+                "stays_share": 0.99 / (1 + i / 9),
+                "steps_share": 0.9 / (1 + i),
+            }
+            for i, name in enumerate(variables)
+        },
+        "leakage": {"patients_in_two_splits": 0, "fitted_on": "train"},
+    }
+
+
+def build(path: Path, stays: list[str], variables: list[str], explain: bool = True) -> Run:
+    """Write a complete run directory; `explain` adds what the stage of that name writes."""
+    write_json(path / "manifest.json", manifest(variables))
+    write_json(path / "cohort.json", cohort(variables))
+    key = [{"complication": complication, "horizon_hours": horizon} for complication, horizon in TARGETS]
+    write_json(path / "calibrator.json", [target | {"kind": "platt", "slope": 0.9} for target in key])
+    facts = {"threshold": 0.08, "rule": "max_utility", "chosen_on": "calib"}
+    write_json(path / "thresholds.json", [target | facts for target in key])
+    epochs = range(15)
+    losses = pl.DataFrame(
+        {
+            "epoch": list(epochs),
+            "train_loss": [0.3 + 0.4 * np.exp(-e / 4) for e in epochs],
+            "val_loss": [0.33 + 0.3 * np.exp(-e / 4) + 0.002 * abs(e - 9) for e in epochs],
+            "val_auroc": [0.7 + 0.01 * min(e, 9) for e in epochs],
+        }
+    )
+    losses.write_csv(path / "history.csv")
+    write_table(path / "scores.parquet", scores())
+    write_table(path / "curves.parquet", curves())
+    write_table(path / "predictions.parquet", predictions(stays))
+    if explain:
+        write_explanations(path, stays, variables)
+    return Run(path)
+
+
+def write_explanations(path: Path, stays: list[str], variables: list[str]) -> None:
+    write_table(path / "explained.parquet", explained(stays))
+    write_table(path / "attributions.parquet", attributions(stays, variables))
+    write_table(path / "importance.parquet", importance(variables))
+    checks = {"n": 200, "n_explained": 198, "max_gap": 0.0121, "median_gap": 0.0012, "tolerance": 0.01}
+    write_json(path / "checks.json", checks | {"evaluations": 240})
+    write_table(path / "explained_observations.parquet", observations(stays, variables))
+    onsets = [{"stay_id": s, "complication": "sepsis", "onset_hours": 52.0, "end_hours": 60.0} for s in stays[::2]]
+    write_table(path / "explained_episodes.parquet", schemas.check(schemas.Episodes, pl.DataFrame(onsets), "episodes"))
+    statics = dict.fromkeys(static_names()) | {"age_years": 71.0, "male": 1.0}
+    core = {"site": "A", "start_hours": 0.0, "length_hours": float(HOURS), "split": "test"}
+    rows = [{"stay_id": stay, "patient_id": f"patient-{stay}"} | core | statics for stay in stays]
+    table = pl.DataFrame(rows, schema_overrides=dict.fromkeys(static_names(), pl.Float64))
+    table = table.with_columns(enum(table["split"].to_list(), "split", schemas.SplitStays))
+    columns = schemas.SplitStays.column_names()
+    write_table(path / "explained_stays.parquet", schemas.check(schemas.SplitStays, table.select(columns), "stays"))
+
+
+@pytest.fixture(scope="session")
+def build_run() -> Callable[..., Run]:
+    """Give the builder: build_run(path, stays=..., variables=..., explain=...) -> Run."""
+
+    def make(path: Path, count: int = 5, stays: list[str] | None = None, variables: list[str] | None = None, **options):
+        return build(path / "sepsis_lstm", stays or stay_names(count), variables or VARIABLES, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(build_run: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Give a complete run with four shown stays."""
+    return build_run(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture()
+def specs() -> Callable[[str], dict[str, Any]]:
+    """Give a reader of the chart specifications in a page, by identifier."""
+
+    def read(page: str) -> dict[str, Any]:
+        found = {}
+        for part in page.split('<script type="application/json" id="')[1:]:
+            name, rest = part.split('">', 1)
+            found[name] = json.loads(rest.split("</script>", 1)[0])
+        return found
+
+    return read

@@ -1,0 +1,81 @@
+"""The cards of explained stays: nothing from after the prediction, sums that agree, the order of reading."""
+
+from __future__ import annotations
+
+import dataclasses
+from math import fsum
+
+import polars as pl
+import pytest
+
+from clinical_lstm.artifacts import Run
+from clinical_lstm.reporting import stays
+from clinical_lstm.reporting.contents import Contents, read
+
+
+@pytest.fixture(scope="module")
+def contents(run: Run) -> Contents:
+    return read(run)
+
+
+def test_reasons_in_the_order_of_reading(contents: Contents) -> None:
+    cards = stays.cards(contents)
+    assert [card.reason for card in cards] == ["Highest risk", "Missed event", "False alarm", "Typical"]
+    assert [card.title for card in cards] == ["Stay 1", "Stay 2", "Stay 3", "Stay 4"]
+    assert [card.complete for card in cards] == [True, True, False, True]
+
+
+def test_drivers_and_the_rest_add_up_to_the_logit(contents: Contents) -> None:
+    for card in stays.cards(contents):
+        assert len(card.drivers) == stays.DRIVERS
+        total = card.baseline + fsum(driver.contribution for driver in card.drivers) + card.rest
+        assert total == pytest.approx(card.logit, abs=1e-12)
+        sizes = [abs(driver.contribution) for driver in card.drivers]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_sentences_know_nothing_after_the_prediction(contents: Contents) -> None:
+    """Other measurements after the explained time: the same sentences."""
+    tables = contents.explanations
+    assert tables is not None
+    later = pl.col("hours") > 48.0
+    altered = tables.observations.with_columns(value=pl.when(later).then(299.0).otherwise(pl.col("value")))
+    changed = dataclasses.replace(contents, explanations=dataclasses.replace(tables, observations=altered))
+    for before, after in zip(stays.cards(contents), stays.cards(changed)):
+        assert before.drivers == after.drivers
+        assert before.lanes != after.lanes
+    earlier = tables.observations.with_columns(value=pl.when(~later).then(299.0).otherwise(pl.col("value")))
+    changed = dataclasses.replace(contents, explanations=dataclasses.replace(tables, observations=earlier))
+    assert stays.cards(changed)[0].drivers != stays.cards(contents)[0].drivers
+
+
+def test_row_order_of_the_tables_does_not_matter(contents: Contents) -> None:
+    tables = contents.explanations
+    assert tables is not None
+    mixed = {
+        field: table.sample(fraction=1.0, shuffle=True, seed=5)
+        for field, table in vars(tables).items()
+        if isinstance(table, pl.DataFrame)
+    }
+    changed = dataclasses.replace(contents, explanations=dataclasses.replace(tables, **mixed))
+    assert stays.cards(changed) == stays.cards(contents)
+
+
+def test_lanes_are_observed_variables_and_cells_end_at_the_prediction(contents: Contents) -> None:
+    card = stays.cards(contents)[0]
+    assert 0 < len(card.lanes) <= stays.LANES
+    assert len(card.rows) == stays.ROWS
+    assert not {"age_years", "male"} & set(card.rows)
+    assert all(hours <= card.now for _, hours in card.cells)
+    assert len(card.cells) <= stays.MAX_CELLS
+
+
+def test_outcome_and_alarm_in_words(contents: Contents) -> None:
+    card = stays.cards(contents)[0]
+    assert card.outcome == "onset 4 h later"
+    assert dataclasses.replace(card, onsets=[]).outcome == "no onset in this record"
+    assert dataclasses.replace(card, onsets=[2.0]).outcome == "onset before this time"
+    assert dataclasses.replace(card, risk=0.08).alarm.startswith("alarm at 8")
+    assert dataclasses.replace(card, risk=0.07).alarm.startswith("no alarm at 8")
+    assert dataclasses.replace(card, threshold=None).alarm == "no alarm threshold"
+    assert card.window == (48.0, 54.0)
