@@ -1,3 +1,41 @@
-"""Early warning from clinical time series: complication onset hours ahead, calibrated and explained."""
+"""Early warning from clinical time series: complication onset hours ahead, calibrated and explained.
+
+Irregular vitals and labs in, a calibrated risk of each complication hours ahead out, with an explanation a clinician
+can check, and every step recorded:
+
+    raw files -sources-> stays + observations -complications-> episodes -task-> labels
+       observations -tensors-> Batch -model-> predictions -metrics-> scores ---\\
+                                 \\--explainer-> attributions ------------------report-> page
+
+Imports go down only; parts of the same level never import each other (a test holds them to it):
+
+    0  errors        the one exception a user is meant to see
+       variables     the clinical vocabulary: units, plausible and normal ranges, conversions
+       schemas       the contract of every table on disk
+       batch         the tensor contract: Ragged stays -> one padded Batch, the scaler
+       artifacts     cohort and run directories: atomic writes, hashes, done-markers
+       plugins       the loader: a file's name is the plug-in's name
+    1  sources/      a data set: raw files -> stays, observations
+       models/       one nn.Module per file
+    2  complications/  what happened and when
+       metrics/      pure functions: discrimination, calibration, utility
+       calibration   logits -> risks strictly inside (0, 1)
+       baselines/    elapsed time, logistic regression, gradient boosting
+       explainers/   integrated gradients with a completeness guarantee (captum)
+    3  data/         prepare: cleaning, task, labels, splits, scaling, tensors
+       inference     a run directory -> risks, the same bits in any company
+    4  training/     Lightning: cohort -> run directory; also trains the baselines
+       evaluation/   predictions -> scores with patient-clustered intervals
+       explanation   which stays, attributions, importance, checks
+       prediction    new stays -> predictions
+       reporting/    the page (Altair, Jinja2)
+    5  pipelines     the command line, Hydra and MLflow (beside this package)
+
+Nothing heavy is imported until it is needed: `import clinical_lstm` is instant, `prepare` and `report` never load torch.
+
+>>> from clinical_lstm.variables import vocabulary
+>>> vocabulary()["lactate"].label
+'Lactate'
+"""
 
 __version__ = "0.1.0"

@@ -54,9 +54,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write `table` as Parquet, atomically."""
+    """Write `table` as Parquet, atomically; raises OSError where the disk refuses."""
     with atomic_file(path) as partial:
-        table.write_parquet(partial, compression="zstd", statistics=False)
+        try:
+            table.write_parquet(partial, compression="zstd", statistics=False)
+        except pl.exceptions.ComputeError as fault:  # polars' name for a full disk
+            raise OSError(str(fault)) from fault
 
 
 @contextmanager

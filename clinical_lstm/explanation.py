@@ -118,16 +118,18 @@ def importance(attributions: pl.DataFrame, explained: pl.DataFrame) -> pl.DataFr
         a_n = sum over time of the attributions of the variable and channel in prediction n                        (1)
         mean_abs = mean_n |a_n|,    mean_signed = mean_n a_n        (logit), over the N predictions of the target  (2)
 
-    Predictions with `explained` False are left out; a variable that a prediction did not use counts 0 there.
+    Where there is a cohort sample it alone counts: the other predictions were chosen for being extreme. Predictions
+    with `explained` False are left out; a variable that a prediction did not use counts 0 there.
 
     >>> key = {"stay_id": ["a", "a", "b"], "hours": 2.0, "complication": "death", "horizon_hours": 6.0}
     >>> cells = {"input_hours": [1.0, 2.0, 1.0], "variable": ["lactate"] * 3, "channel": ["value"] * 3}
     >>> attributions = pl.DataFrame(key | cells | {"attribution": [0.5, 0.25, -0.25]})
     >>> explained = attributions.select("stay_id", "hours", "complication", "horizon_hours").unique()
-    >>> importance(attributions, explained.with_columns(explained=True)).rows()
+    >>> importance(attributions, explained.with_columns(explained=True, reason=pl.lit("typical"))).rows()
     [('death', 6.0, 'lactate', 'value', 0.5, 0.25)]
     """
-    trusted = explained.filter("explained")
+    sampled = pl.col("reason") == SAMPLED
+    trusted = explained.filter("explained", sampled | sampled.any().not_())
     cells = attributions.join(trusted.select(KEY), on=KEY, how="semi").with_columns(pl.col("channel").cast(pl.String))
     each = _sums(cells, [*KEY, "variable", "channel"], {"attribution": pl.col("attribution")})  # (1)
     signed = pl.col("attribution")
@@ -147,10 +149,10 @@ def checks(explained: pl.DataFrame, tolerance: float | None = None) -> dict[str,
         "n": explained.height,
         "n_explained": int(explained["explained"].sum()),
         "tolerance": tolerance,
-        "gap_max": explained["gap"].max(),
-        "gap_median": explained["gap"].median(),
-        "evaluations_median": explained["evaluations"].median(),
-        "evaluations_max": explained["evaluations"].max(),
+        "max_gap": explained["gap"].max(),
+        "median_gap": explained["gap"].median(),
+        "median_evaluations": explained["evaluations"].median(),
+        "max_evaluations": explained["evaluations"].max(),
     }
 
 

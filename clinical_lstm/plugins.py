@@ -32,7 +32,7 @@ def names(folder: str) -> list[str]:
 
 def load(folder: str, name: str) -> Callable[..., Any]:
     """Return the public class or function of the plug-in `name`; raises InputError naming what exists."""
-    if "." not in name and name not in names(folder):
+    if not all(part.isidentifier() for part in name.split(".")) or ("." not in name and name not in names(folder)):
         raise InputError(f"there is no {folder}/{name}: {closest(name, names(folder))}")
     path = name if "." in name else f"clinical_lstm.{folder}.{name}"
     try:
@@ -53,7 +53,7 @@ def bind(folder: str, spec: Mapping[str, Any], **sizes: Any) -> tuple[Callable[.
 
     `sizes` that the plug-in does not ask for are left out: they are offers, the keys of `spec` are orders.
     """
-    if "name" not in spec:
+    if not isinstance(spec.get("name"), str):
         raise InputError(f"a plug-in of {folder} needs a name: there are {', '.join(names(folder))}")
     plugin = load(folder, spec["name"])
     accepted = inspect.signature(plugin).parameters
@@ -62,7 +62,11 @@ def bind(folder: str, spec: Mapping[str, Any], **sizes: Any) -> tuple[Callable[.
         if key not in accepted:
             options = [p for p in accepted if p not in sizes]
             raise InputError(f"{folder}/{spec['name']} takes no {key!r}: {closest(key, options)}")
-    return plugin, {key: value for key, value in sizes.items() if key in accepted} | ordered
+    arguments = {key: value for key, value in sizes.items() if key in accepted} | ordered
+    lacking = [key for key, p in accepted.items() if p.default is p.empty and key not in arguments]
+    if lacking:
+        raise InputError(f"{folder}/{spec['name']} needs a value for {', '.join(lacking)}")
+    return plugin, arguments
 
 
 def _public(module: ModuleType) -> Callable[..., Any]:

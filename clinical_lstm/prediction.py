@@ -61,9 +61,11 @@ def extract_of(table: pl.DataFrame) -> Extract:
         raise InputError(
             f"the observation table has text where a number belongs: {str(fault).splitlines()[0]}"
         ) from None
+    if rows.is_empty():
+        raise InputError("the observation table has no row; a stay needs one measurement or static value at least")
     if rows["hours"].is_null().any() or (rows["hours"] < 0).any() or not rows["hours"].is_finite().all():
         raise InputError("the observation table has missing, negative or infinite hours; they count from admission")
-    is_static = pl.col("variable").is_in(static_names())
+    is_static = pl.col("variable").is_in(static_names()).fill_null(False)
     per_stay = rows.group_by("stay_id", maintain_order=True).agg(
         pl.max_horizontal(pl.col("hours").max().ceil(), 1.0).alias("length_hours"),
         *(pl.col("value").filter(pl.col("variable") == name).last().alias(name) for name in static_names()),

@@ -11,6 +11,7 @@ import numpy as np
 from clinical_lstm.errors import InputError
 
 Labelled = tuple[np.ndarray, np.ndarray]
+BLOCK = 65_536  # rows at once
 
 
 class Baseline(ABC):
@@ -29,9 +30,9 @@ class Baseline(ABC):
     ) -> Baseline:
         """Fit to rows (R, F) with labels (R,) and weights (R,); return self.
 
-        `validation` = (rows, labels) of other patients chooses what the fit leaves open (penalty, number of trees). With
-        one class among the labels every logit is that of (positives + 1/2) / (R + 1). Raises InputError on lengths
-        that do not match.
+        `validation` = (rows, labels) of other patients chooses what the fit leaves open (penalty, number of trees).
+        With one class among the labels every logit is that of (positives + 1/2) / (R + 1). Raises InputError on
+        lengths that do not match.
         """
         lengths = [len(rows), len(label), *([] if weight is None else [len(weight)])]
         if len(set(lengths)) > 1 or not lengths[0]:
@@ -62,9 +63,6 @@ class Baseline(ABC):
     @abstractmethod
     def _logits(self, rows: np.ndarray) -> np.ndarray:
         """Return the logits of rows after a fit to two classes."""
-
-
-BLOCK = 65_536
 
 
 def thinned(label: np.ndarray, weight: np.ndarray, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

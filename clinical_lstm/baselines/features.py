@@ -120,9 +120,7 @@ def _before(rows: np.ndarray, begin: np.ndarray, first: np.ndarray, fill: float)
     return earlier
 
 
-def _mean(
-    value: np.ndarray, shape: tuple[int, int, int], begin: np.ndarray, first: np.ndarray
-) -> np.ndarray:
+def _mean(value: np.ndarray, shape: tuple[int, int, int], begin: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Return the mean over each window of the steps at which the variable was known, NaN without any."""
     known = ~np.isnan(value)
     total = np.cumsum(np.where(known, value, 0).reshape(shape), axis=1, dtype=np.float64).reshape(value.shape)

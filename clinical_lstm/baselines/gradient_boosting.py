@@ -23,16 +23,16 @@ class GradientBoosting(Baseline):
 
     def __init__(
         self,
-        learning_rate: float = 0.07,
+        learning_rate: float = 0.1,
         max_rounds: int = 400,
-        leaves: int = 24,
+        leaves: int = 16,
         min_leaf: int = 100,
         l2: float = 20.0,
         features_per_split: float = 0.3,
-        bins: int = 127,
+        bins: int = 63,
         patience: int = 20,
         rounds_without_validation: int = 100,
-        max_rows: int = 300_000,
+        max_rows: int = 150_000,
     ) -> None:
         self.patience, self.max_rows, self.max_rounds = patience, max_rows, max_rounds
         self.rounds_without_validation = rounds_without_validation

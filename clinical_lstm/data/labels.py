@@ -36,7 +36,8 @@ def predicted(task: Task, hours: np.ndarray) -> np.ndarray:
 def label(task: Task, times: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:
     """Return the labels at `times` (stay_id, hours, length_hours), in their order, the K targets of a time together.
 
-    With n(t) the first onset after t + g and p(t) the last onset at or before t, of end e(t):
+    With n(t) the first onset after t + g and p(t) the last onset at or before t, of end e(t) (of a stay's first
+    episode alone, unless `recurrent`):
         label(t)   = n(t) <= t + g + h, or (benchmarks) p(t) <= t <= p(t) + after_onset                              (1)
         at_risk(t) = not (t <= e(t)) and (recurrent or no p(t)) and (label or t + g + h <= length, if censoring)     (2)
     """
@@ -44,6 +45,8 @@ def label(task: Task, times: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFra
     parts = []
     for k, (complication, horizon) in enumerate(task.targets):
         own = episodes.filter(pl.col("complication") == complication).select("stay_id", "onset_hours", "end_hours")
+        if not task.recurrent:
+            own = own.sort("stay_id", "onset_hours").unique("stay_id", keep="first", maintain_order=True)
         dated = _neighbours(rows, own, task.gap_hours)
         now, reach = pl.col("hours"), pl.col("hours") + task.gap_hours + horizon
         ahead = (pl.col("next_onset") <= reach).fill_null(False)

@@ -18,12 +18,12 @@ def split_counts(labels: pl.DataFrame, stays: pl.DataFrame) -> dict[str, dict[st
 
     `positives_after_onset` counts the rows that a benchmark keeps after the onset; 0 for onset tasks.
     """
-    joined = labels.filter(pl.col("at_risk")).join(stays.select("stay_id", "split"), on="stay_id", how="left")
+    joined = labels.join(stays.select("stay_id", "split"), on="stay_id", how="left")
     positive = pl.col("label") == 1
     per_target = (
         joined.group_by("split", "complication", "horizon_hours")
         .agg(
-            pl.len().alias("rows"),
+            pl.col("at_risk").sum().alias("rows"),
             positive.sum().alias("positives"),
             pl.col("stay_id").filter(positive).n_unique().alias("events"),
             pl.col("after_onset").sum().alias("positives_after_onset"),
@@ -53,7 +53,7 @@ def refuse_degenerate(counts: Mapping[str, Mapping[str, Any]]) -> None:
                 faults.append(f"{where} has {positives} positive of {rows} rows in {count['stays']} stays")
     if faults:
         raise InputError(
-            f"{len(faults)} split(s) hold one class only: {'; '.join(faults)}. Use more stays, another complication or "
+            f"a split holds one class only ({len(faults)} time(s)): {'; '.join(faults)}. Use more stays, another complication or "
             "horizon, or other split.fractions"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ class _Shards:
     tensors: list[Ragged] = field(default_factory=list)
     rejects: dict[str, int] = field(default_factory=dict)
     funnel: dict[str, list[int]] = field(default_factory=dict)
+    labelled: set[bool] = field(default_factory=set)
 
     def count(self, step: str, stays: int, observations: int) -> None:
         total = self.funnel.setdefault(step, [0, 0])
@@ -88,6 +90,7 @@ def _shard(extract: Extract, source: Source, task: Task, folder: Path, number: i
     given = extract.episodes.join(stays.select("stay_id"), on="stay_id", how="semi", maintain_order="left")
     episodes = schemas.check(schemas.Episodes, labels.episodes_of(task, stays, observations, given), "episodes")
     times = tensors.step_times(stays, ragged).filter(pl.Series(labels.predicted(task, ragged.hours)))
+    shards.labelled.add(extract.labelled)
     shards.labels.append(labels.label(task, times, episodes))
     shards.stays.append(stays)
     shards.tensors.append(ragged)
@@ -108,6 +111,7 @@ def _finish(shards: _Shards, source: Source, task: Task, split: Mapping[str, Any
     if not stays.height:
         raise InputError(f"no stay is left: {shards.funnel}; rejects by rule: {shards.rejects}")
     table = schemas.check(schemas.Labels, pl.concat(shards.labels), "labels")
+    _refuse_unlabelled(shards.labelled, table)
     with_event = table.filter(pl.col("label") == 1)["stay_id"].unique()
     stays = splits.assign(stays, stays["stay_id"].is_in(with_event.to_list()), **split)
     splits.check_disjoint(stays)
@@ -141,6 +145,14 @@ def _finish(shards: _Shards, source: Source, task: Task, split: Mapping[str, Any
     }
 
 
+def _refuse_unlabelled(labelled: set[bool], table: pl.DataFrame) -> None:
+    """Raise InputError where "no episode" does not mean "no event"."""
+    if labelled == {True, False}:
+        raise InputError("some shards of the source state outcomes and others do not; prepare the labelled ones alone")
+    if True not in labelled and not table["label"].any():
+        raise InputError("the source states no outcomes, so nothing can be learnt from it; use: clinical-lstm predict")
+
+
 def _at_risk_stays(table: pl.DataFrame) -> int:
     return table.filter(pl.col("at_risk"))["stay_id"].n_unique()
 
@@ -150,7 +162,8 @@ def _hashes(source: Source, listed: int = 20) -> dict[str, Any]:
     import hashlib
 
     files = source.files()
-    hashes = [(file.name, sha256(file)) for file in files]
+    base = os.path.commonpath([file.parent for file in files]) if files else ""  # two folders may hold one name
+    hashes = [(file.relative_to(base).as_posix(), sha256(file)) for file in files]
     if len(files) <= listed:
         return dict(hashes)
     return {f"all {len(files)} files": hashlib.sha256("\n".join(h for _, h in hashes).encode()).hexdigest()}

@@ -32,7 +32,7 @@ def assign(
     Args:
         stays: `schemas.Stays`. positive: whether the stay has an event, aligned with `stays`.
         fractions: of train, val, calib and test; they sum to 1.
-        fold: with `folds` = K, test is the patients of rank = fold (mod K); the others share the other fractions.
+        fold: test is the patients of place in [fold / K, (fold + 1) / K), K = `folds`; the others share the rest.
         site: test is this site's patients; the others share the other fractions.
         table: a CSV with `patient_id` (or `stay_id`) and `split`, used as it is.
 
@@ -41,6 +41,8 @@ def assign(
         return _given(stays, table)
     if set(fractions) != set(SPLITS) or abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) < 0:
         raise InputError(f"split.fractions must name {', '.join(SPLITS)} and sum to 1, not {dict(fractions)}")
+    if site is not None and fold is not None:
+        raise InputError(f"split.site={site} and split.fold={fold} both choose the test patients; give one of them")
     patients = _patients(stays, positive, stratify)
     if site is None and fold is None:
         return _join(stays, _cut(patients, fractions, stratify, seed))
@@ -111,7 +113,10 @@ def _join(stays: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
 def _given(stays: pl.DataFrame, path: str) -> pl.DataFrame:
     if not Path(path).is_file():
         raise InputError(f"there is no split table {path}")
-    table = pl.read_csv(path, infer_schema=False)
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+    except pl.exceptions.PolarsError as fault:
+        raise InputError(f"{path} is no CSV table: {str(fault).splitlines()[0]}") from None
     key = next((name for name in ("patient_id", "stay_id") if name in table.columns), None)
     if key is None or "split" not in table.columns:
         raise InputError(

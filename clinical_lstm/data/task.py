@@ -56,8 +56,15 @@ class Task:
             raise InputError(f"task {self.name}: horizons_hours must ascend from above 0, not {self.horizons_hours}")
         if self.step_hours is not None and self.step_hours <= 0:
             raise InputError(f"task {self.name}: step_hours must be above 0 (or null for event times)")
-        if self.step_hours and self.every_hours and (self.every_hours / self.step_hours) % 1 > 1e-9:
-            raise InputError(f"task {self.name}: every_hours must be a multiple of step_hours")
+        spacing = {"every_hours": self.every_hours, "at_hours": self.at_hours}
+        for name, hours in spacing.items():
+            if hours is not None and hours <= 0:
+                raise InputError(f"task {self.name}: {name} must be above 0 (or null), not {hours}")
+            if hours and self.step_hours and abs((steps := hours / self.step_hours) - round(steps)) > 1e-6:
+                raise InputError(f"task {self.name}: {name} must be a multiple of step_hours ({self.step_hours})")
+        for name in ("gap_hours", "after_onset_hours"):
+            if (getattr(self, name) or 0) < 0:
+                raise InputError(f"task {self.name}: {name} must not be negative")
 
     @property
     def specs(self) -> list[dict[str, Any]]:

@@ -44,9 +44,8 @@ class IntegratedGradients:
         tolerance: largest gap in logits that counts as explained.
         nodes: Gauss-Legendre nodes of a part.
         min_depth: halvings that every path gets.
-        max_depth: halvings after which a part is taken as it is and its prediction counts as not explained; 16 is
-            what 32-bit inputs resolve.
-        max_evaluations: model evaluations after which a prediction is given up in the same way.
+        max_depth: halvings (32-bit inputs resolve 16) after which a part is taken as it is, its prediction unexplained.
+        max_evaluations: model evaluations after which a prediction gets one more round and is given up in the same way.
         batch_steps: rows x steps of one backward pass; bounds the memory.
 
     """
@@ -57,7 +56,7 @@ class IntegratedGradients:
         nodes: int = 4,
         min_depth: int = 3,
         max_depth: int = 16,
-        max_evaluations: int = 2000,
+        max_evaluations: int = 1000,
         batch_steps: int = 16384,
     ) -> None:
         if not tolerance >= 1e-3:
@@ -65,10 +64,8 @@ class IntegratedGradients:
         if nodes < 1 or batch_steps < 1 or not 0 <= min_depth <= max_depth:
             raise InputError("nodes and batch_steps must be at least 1, and 0 <= min_depth <= max_depth")
         self.tolerance = tolerance
-        self.nodes = nodes
-        self.min_depth, self.max_depth = min_depth, max_depth
-        self.max_evaluations = max_evaluations
-        self.batch_steps = batch_steps
+        self.nodes, self.batch_steps = nodes, batch_steps
+        self.min_depth, self.max_depth, self.max_evaluations = min_depth, max_depth, max_evaluations
 
     def __call__(self, model: SequenceModel, batch: Batch, step: Tensor, target: Tensor) -> Explanation:
         """Return the attributions of the logits `model(batch)[b, step[b], target[b]]`, as `Explainer` asks.
@@ -123,7 +120,9 @@ class IntegratedGradients:
 
     def _accept(self, path: _Path, parts: _Parts, sums: _Sums, last: Tensor) -> _Parts:
         """Add the parts that (5) accepts to `sums`, and all parts of the rows in `last` (B,); return the others."""
-        share = self._share(parts, sums.error)
+        length = parts.high - parts.low
+        still_open = torch.zeros_like(sums.error).index_add_(0, parts.row, length)  # (B,)
+        share = (self.tolerance - sums.error)[parts.row] * length / still_open[parts.row]  # right side of (5)
         refused = []
         for some in self._chunks(len(parts.row), path.steps * self.nodes):
             chunk = parts.select(some)
@@ -137,12 +136,6 @@ class IntegratedGradients:
             refused.append(chunk.select(~accept))
         sums.evaluations.add_(self.nodes * torch.bincount(parts.row, minlength=path.size))
         return _Parts(*(torch.cat(columns) for columns in zip(*refused)))
-
-    def _share(self, parts: _Parts, error: Tensor) -> Tensor:
-        """Return the error that each open part may have: the right side of (5)."""
-        length = parts.high - parts.low
-        still_open = torch.zeros_like(error).index_add_(0, parts.row, length)  # (B,)
-        return (self.tolerance - error)[parts.row] * length / still_open[parts.row]
 
     def _halve(self, path: _Path, parts: _Parts, sums: _Sums) -> _Parts:
         """Return both halves of every part, the logit in the middle evaluated."""
@@ -187,11 +180,10 @@ class _Path:
     """The straight path (1) of every row, from nothing observed to the stay as it was."""
 
     def __init__(self, model: SequenceModel, batch: Batch, step: Tensor, target: Tensor) -> None:
-        zero = torch.zeros_like
         self.end = (batch.values, batch.mask, batch.delta, batch.static)
         inside = torch.arange(batch.hours.shape[1], device=batch.hours.device) < batch.lengths[:, None]  # (B, T)
         waited = (batch.hours.clamp(min=0) * inside)[:, :, None].expand_as(batch.delta)  # (B, T, V)
-        self.start = (zero(batch.values), zero(batch.mask), waited, zero(batch.static))
+        self.start = (*(torch.zeros_like(part) for part in batch[:2]), waited, torch.zeros_like(batch.static))
         self.move = tuple(end.double().cpu() - start.double().cpu() for start, end in zip(self.start, self.end))
         self.held = (batch.hours, batch.lengths, step.to(batch.hours.device))
         self.target, self.model = target.to(batch.hours.device), model

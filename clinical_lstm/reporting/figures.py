@@ -23,19 +23,6 @@ AXES = {
 }
 
 
-class Datasets:
-    """The data of one chart by name, beside the chart: Altair copies and checks a chart many times, its data never."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, list[Spec]] = {}
-
-    def add(self, rows: list[Spec]) -> alt.NamedData:
-        """Keep the rows and return the name a chart uses for them."""
-        name = f"d{len(self.rows)}"
-        self.rows[name] = rows
-        return alt.NamedData(name=name)
-
-
 def order(predictors: list[str]) -> list[str]:
     """Return the predictors with the model first and the differences left out.
 
@@ -89,7 +76,12 @@ def _lines(rows: list[Spec], kind: str, top: float, predictors: list[str]) -> li
     domain = alt.Scale(domain=[0, top], nice=kind == "calibration")
     across, up = AXES[kind]
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("x:Q", title=across, scale=domain, axis=alt.Axis(tickCount=5, grid=False)),
+        x=alt.X(
+            "x:Q",
+            title=across,
+            scale=domain,
+            axis=alt.Axis(tickCount=5, grid=False, labelOverlap="greedy", labelSeparation=4),
+        ),
         y=alt.Y("y:Q", title=up, scale=domain, axis=alt.Axis(tickCount=5)),
         color=alt.Color("p:N", legend=None, scale=alt.Scale(domain=names, range=[look[0] for look in looks])),
     )
@@ -128,18 +120,7 @@ def importance(table: pl.DataFrame, target: tuple[str, float]) -> Spec | None:
     total = chosen.group_by("variable").agg(pl.col("mean_abs").sort().sum().alias("total"))
     top = total.with_columns(pl.col("total").round(9)).sort(["total", "variable"], descending=[True, False])
     names = top.head(TOP_VARIABLES)["variable"].to_list()
-    ranks = {channel: rank for rank, channel in enumerate(words.CHANNELS)}
-    rows = [
-        {
-            "v": words.label(row["variable"]),
-            "c": words.CHANNELS[str(row["channel"])],
-            "r": ranks[str(row["channel"])],
-            "a": round(row["mean_abs"], 4),
-            "s": round(row["mean_signed"], 4),
-        }
-        for row in chosen.sort("variable", "channel").to_dicts()
-        if row["variable"] in names
-    ]
+    rows = _importance_rows(chosen, names)
     channels = [name for name in words.CHANNELS.values() if any(row["c"] == name for row in rows)]
     colours = alt.Scale(domain=channels, range=[theme.colour(name) for name in channels])
     bars = (
@@ -161,6 +142,21 @@ def importance(table: pl.DataFrame, target: tuple[str, float]) -> Spec | None:
         )
     )
     return finished(bars, 21 * len({row["v"] for row in rows}))
+
+
+def _importance_rows(chosen: pl.DataFrame, names: list[str]) -> list[Spec]:
+    ranks = {channel: rank for rank, channel in enumerate(words.CHANNELS)}
+    return [
+        {
+            "v": words.label(row["variable"]),
+            "c": words.CHANNELS[str(row["channel"])],
+            "r": ranks[str(row["channel"])],
+            "a": round(row["mean_abs"], 4),
+            "s": round(row["mean_signed"], 4),
+        }
+        for row in chosen.sort("variable", "channel").to_dicts()
+        if row["variable"] in names
+    ]
 
 
 def training(history: list[dict[str, float | None]], best_epoch: int | None) -> Spec | None:

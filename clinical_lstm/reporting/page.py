@@ -14,7 +14,7 @@ import vl_convert
 from markupsafe import Markup
 
 from clinical_lstm.artifacts import Run, atomic_file
-from clinical_lstm.reporting import figures, tables, theme, words
+from clinical_lstm.reporting import figures, records, tables, theme, words
 from clinical_lstm.reporting.contents import Contents, read
 from clinical_lstm.reporting.stays import cards
 from clinical_lstm.reporting.timelines import timeline
@@ -42,7 +42,7 @@ def render(contents: Contents, identifiers: bool = False) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    place.globals |= {"words": words, "theme": theme, "tables": tables}
+    place.globals |= {"words": words, "theme": theme, "records": records}
     bundle, boot = libraries(), (TEMPLATES / "page.js").read_text(encoding="utf-8")
     context = _context(contents, identifiers)
     return place.get_template("page.html.j2").render(
@@ -53,7 +53,8 @@ def render(contents: Contents, identifiers: bool = False) -> str:
 @cache
 def libraries() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one JavaScript text that can stand inside a script element."""
-    return vl_convert.javascript_bundle(None).replace("\r\n", "\n").replace("</script", "<\\/script")
+    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
+    return bundle.replace("\r\n", "\n").replace("</script", "<\\/script")
 
 
 def policy(*scripts: str) -> str:
@@ -101,10 +102,10 @@ def _context(contents: Contents, identifiers: bool) -> dict[str, Any]:
         "headlines": tables.headlines(contents.scores, contents.targets[0]),
         "targets": [_target(contents, target, charts) for target in contents.targets],
         "predictors": _legend(contents),
-        "splits": tables.splits(cohort),
-        "coverage": tables.coverage(cohort, [*manifest.get("variables", []), *manifest.get("statics", [])]),
+        "splits": records.splits(cohort),
+        "checks": _checks(contents),
+        "coverage": records.coverage(cohort, [*manifest.get("variables", []), *manifest.get("statics", [])]),
         "drivers": _drivers(contents, charts),
-        "checks": contents.explanations.checks if contents.explanations else {},
         "cards": [
             {"card": card, "chart": charts.add(timeline(card), _shows(card.title, card.target))}
             for card in cards(contents, identifiers)
@@ -118,20 +119,31 @@ def _context(contents: Contents, identifiers: bool) -> dict[str, Any]:
     }
 
 
+def _checks(contents: Contents) -> dict[str, Any]:
+    """Return the counts and gaps of the explanations, None where they are not recorded."""
+    names = ["n", "n_explained", "median_gap", "max_gap", "tolerance"]
+    found = contents.explanations.checks if contents.explanations else {}
+    return {name: found.get(name) for name in names}
+
+
 def _task(contents: Contents) -> dict[str, Any]:
     """Return the task's numbers as text, with what is not recorded left empty."""
     task = contents.manifest["task"]
-    complications = [words.plain(name) for name in task.get("complications") or [contents.targets[0][0]]]
+    complications = [words.plain(name) for name in dict.fromkeys(name for name, _ in contents.targets)]
     hours = sorted({horizon for _, horizon in contents.targets})
+    every = task.get("every_hours") or task.get("step_hours")
+    if task.get("at_hours"):
+        when = f"Once, {words.duration(task['at_hours'])} after admission,"
+    elif every:
+        when = f"Every {'hour' if every == 1 else words.duration(every)} of a stay"
+    else:
+        when = "At every measurement of a stay"
     return {
-        "name": task.get("name", ""),
         "complications": ", ".join([complications[0], *(name.lower() for name in complications[1:])]),
         "horizons": " and ".join(words.duration(horizon).replace(" ", "\N{NO-BREAK SPACE}") for horizon in hours),
-        "gap": words.duration(float(task.get("gap_hours") or 0.0)),
-        "has_gap": bool(task.get("gap_hours")),
-        "step": "hour" if task.get("step_hours") == 1 else words.duration(float(task.get("step_hours") or 1.0)),
-        "at": words.duration(float(task["at_hours"])) if task.get("at_hours") else "",
-        "settings": tables.settings(task),
+        "gap": words.duration(task.get("gap_hours") or 0.0),
+        "when": when,
+        "settings": records.settings(task),
     }
 
 
@@ -149,17 +161,16 @@ def _target(contents: Contents, target: tables.Target, charts: Charts) -> dict[s
         charts.add(figures.curve(contents.curves, target, kind, prevalence), f"{text} {name}.", text)
         for kind, text in captions.items()
     ]
-    others = sorted(set(scores["subset"].to_list()) - {"all"}, key=lambda subset: (subset != "pre_onset", subset))
     return {
         "name": name,
         "facts": facts,
         "grid": tables.performance(scores, target),
+        "differences": tables.differences(scores, target),
         "verdicts": tables.verdicts(scores, target),
         "subsets": tables.subsets(scores, target),
         "details": [
-            (tables.subset_name(subset), tables.performance(scores, target, subset))
-            for subset in others
-            if tables.scores_of(scores, target, subset)
+            (tables.subset_name(s), tables.performance(scores, target, s), tables.differences(scores, target, s))
+            for s in tables.parts(scores, target)
         ],
         "charts": [chart for chart in kinds if chart],
     }

@@ -54,7 +54,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Card:
-    """One explained prediction with all that its chart and its text show; times in hours since admission."""
+    """One explained prediction with all that its chart and text show; `step` is 0 h on event times."""
 
     title: str
     reason: str
@@ -153,7 +153,7 @@ def _card(contents: Contents, tables: Explanations, row: dict[str, Any], title: 
         complete=row["explained"],
         threshold=contents.threshold(target),
         window=(first, first + target[1]),
-        step=float(task.get("step_hours") or 1.0),
+        step=float(task.get("step_hours") or 0.0),
         end=max([now, first + target[1], *(hours for hours, _ in risks)]),
         onsets=_onsets(tables.episodes, stay, target[0]),
         risks=thinned(risks, MAX_RISKS),

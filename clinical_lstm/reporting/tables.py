@@ -1,9 +1,7 @@
-"""The tables of the page: performance, subsets, cohort, coverage and settings, as text in rows."""
+"""The tables of performance: the model beside baselines and differences, subsets, headlines, shares of channels."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import fsum
 from typing import Any
@@ -12,7 +10,6 @@ import polars as pl
 
 from clinical_lstm.reporting import words
 from clinical_lstm.reporting.figures import order
-from clinical_lstm.variables import Variable, vocabulary
 
 Target = tuple[str, float]
 Score = dict[str, Any]
@@ -22,13 +19,20 @@ METRICS = {
     "auprc": ("AUPRC", "Ranking", "mean precision over all sensitivities; the prevalence is a coin"),
     "prevalence": ("Prevalence", "Ranking", "share of positive predictions"),
     "calibration_slope": ("Calibration slope", "Calibration", "1 is right; below 1 the risks are too extreme"),
-    "calibration_intercept": ("Calibration intercept", "Calibration", "0 is right; below 0 the risks are too high"),
+    "calibration_intercept": ("Calibration intercept", "Calibration", "0 is right, read together with the slope"),
+    "calibration_in_the_large": (
+        "Calibration in the large",
+        "Calibration",
+        "0 is right; below 0 the risks are too high",
+    ),
     "ece_equal_mass": ("Calibration error", "Calibration", "mean |observed − predicted| over bins of equal size"),
+    "ece_equal_width": ("Calibration error, equal width", "Calibration", "the same over bins of equal width"),
     "brier": ("Brier score", "Calibration", "mean squared error of the risk; lower is better"),
     "sensitivity": ("Sensitivity", "Alarms at the threshold", "share of positive predictions with an alarm"),
     "specificity": ("Specificity", "Alarms at the threshold", "share of negative predictions without an alarm"),
     "ppv": ("Positive predictive value", "Alarms at the threshold", "share of alarms that were right"),
     "npv": ("Negative predictive value", "Alarms at the threshold", "share of silences that were right"),
+    "alarm_rate": ("Alarm rate", "Alarms at the threshold", "share of predictions with an alarm"),
     "utility_cinc2019": (
         "Utility (CinC 2019)",
         "Utility",
@@ -60,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of scores: one column per predictor (or metric), a caption of counts, and its rows."""
+    """A table of scores: one column per predictor (or metric), and its rows."""
 
     columns: list[str]
     rows: list[Row]
@@ -105,23 +109,32 @@ def cell(score: Score | None, sign: bool = False) -> Cell:
 
 
 def performance(scores: pl.DataFrame, target: Target, subset: str = "all") -> Grid:
-    """Return the metrics (rows) of the model, the baselines and the paired differences (columns)."""
+    """Return the metrics (rows) of the model and the baselines (columns)."""
     found = scores_of(scores, target, subset)
-    predictors = [name for name, _ in found]
-    singles, differences = order(predictors), sorted({name for name in predictors if " - " in name})
-    metrics = _ordered({metric for _, metric in found})
+    predictors = order([name for name, _ in found])
+    metrics = _ordered({metric for name, metric in found if name in predictors})
     groups = [METRICS[metric][1] if metric in METRICS else "Other" for metric in metrics]
     rows = [
         Row(
             name=metric_name(metric),
             hint=METRICS[metric][2] if metric in METRICS else "",
             group=group if index == 0 or groups[index - 1] != group else "",
-            cells=[cell(found.get((name, metric))) for name in singles]
-            + [cell(found.get((name, metric)), sign=True) for name in differences],
+            cells=[cell(found.get((name, metric))) for name in predictors],
         )
         for index, (metric, group) in enumerate(zip(metrics, groups))
     ]
-    return Grid([words.plain(name) for name in singles] + [_difference(name) for name in differences], rows)
+    return Grid([words.plain(name) for name in predictors], rows)
+
+
+def differences(scores: pl.DataFrame, target: Target, subset: str = "all") -> Grid:
+    """Return the paired differences: one row per baseline, one column per compared metric."""
+    found = {key: score for key, score in scores_of(scores, target, subset).items() if " - " in key[0]}
+    metrics = _ordered({metric for _, metric in found})
+    rows = [
+        Row(_difference(name), "", "", [cell(found.get((name, metric)), sign=True) for metric in metrics])
+        for name in sorted({name for name, _ in found})
+    ]
+    return Grid([metric_name(metric) for metric in metrics], rows)
 
 
 def subsets(scores: pl.DataFrame, target: Target) -> Grid:
@@ -147,10 +160,11 @@ def headlines(scores: pl.DataFrame, target: Target, most: int = 4) -> list[Row]:
     rows = []
     for metric in ["auroc", "auprc", "difference", "calibration_slope", "ppv", "sensitivity", "brier"]:
         if metric == "difference":
-            pairs = [name for name, what in found if " - " in name and what == "auroc"]
-            if pairs:
-                hint = f"AUROC beside {words.plain(pairs[0].split(' - ')[1]).lower()}"
-                rows.append(Row("Difference", hint, "", [cell(found[pairs[0], "auroc"], sign=True)]))
+            other = _strongest(found)
+            if other:
+                score = found[f"model - {other}", "auroc"]
+                hint = f"AUROC beside {words.plain(other).lower()}, the best baseline"
+                rows.append(Row("Difference", hint, "", [cell(score, sign=True)]))
         elif found.get(("model", metric), {}).get("value") is not None:
             rows.append(Row(metric_name(metric), _proportion(metric, found), "", [cell(found["model", metric])]))
     return rows[:most]
@@ -168,7 +182,7 @@ def verdicts(scores: pl.DataFrame, target: Target) -> list[str]:
             text = f"cannot be told apart from {other}"
         else:
             text = f"ranks {'better' if score['low'] > 0 else 'worse'} than {other}"
-        sentences.append(f"By AUROC the model {text} ({shown.value}, 95\N{NO-BREAK SPACE}% interval {shown.interval}).")
+        sentences.append(f"By AUROC the model {text}: {shown.value} (95\N{NO-BREAK SPACE}% interval {shown.interval}).")
     return sentences
 
 
@@ -183,55 +197,12 @@ def channel_shares(importance: pl.DataFrame, target: Target) -> list[tuple[str, 
     return sorted(shares, key=lambda pair: (-round(pair[1], 9), pair[0]))
 
 
-def splits(cohort: Mapping[str, Any]) -> list[list[str]]:
-    """Return the splits: name, stays, patients, rows, positive rows with their share, events."""
-    rows = []
-    for name in ["train", "val", "calib", "test"]:
-        counts = cohort.get("splits", {}).get(name)
-        if counts:
-            share = counts["positives"] / counts["rows"] if counts["rows"] else None
-            numbers = [words.count(counts[key]) for key in ("stays", "patients", "rows")]
-            positives = f"{words.count(counts['positives'])} ({words.percent(share)})"
-            rows.append([name, *numbers, positives, words.count(counts["events"])])
-    return rows
-
-
-def coverage(cohort: Mapping[str, Any], variables: list[str]) -> list[dict[str, Any]]:
-    """Return the variables with unit, ranges and how often they are measured, in the model's order."""
-    found = cohort.get("coverage", {})
-    rows = []
-    for name in [*variables, *sorted(set(found) - set(variables))]:
-        known, facts = vocabulary().get(name), found.get(name, {})
-        rows.append(
-            {
-                "label": words.label(name),
-                "unit": words.unit(name),
-                "plausible": _plausible(known),
-                "normal": words.reference(known),
-                "observations": words.count(facts.get("observations")),
-                "stays": facts.get("stays_share"),
-                "steps": facts.get("steps_share"),
-            }
-        )
-    return rows
-
-
-def settings(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return settings as (name, text); nested ones get dotted names.
-
-    >>> settings({"lr": 0.001, "loss": {"name": "bce"}, "monotone": True})
-    [('loss.name', 'bce'), ('lr', '0.001'), ('monotone', 'yes')]
-    """
-    rows: list[tuple[str, str]] = []
-    for key in sorted(content):
-        value = content[key]
-        if isinstance(value, Mapping):
-            rows += settings(value, f"{prefix}{key}.")
-        elif isinstance(value, bool) or value is None:
-            rows.append((prefix + key, "none" if value is None else "yes" if value else "no"))
-        else:
-            rows.append((prefix + key, value if isinstance(value, str) else json.dumps(value)))
-    return rows
+def parts(scores: pl.DataFrame, target: Target) -> list[str]:
+    """Return the subsets that are a proper part of all predictions, the one before onset first."""
+    chosen = scores.filter(pl.col("complication") == target[0], pl.col("horizon_hours") == target[1])
+    sizes = dict(chosen.select("subset", "n_rows").sort("subset", "n_rows").rows())
+    proper = [subset for subset, rows in sizes.items() if rows < sizes.get("all", rows + 1)]
+    return sorted(proper, key=lambda subset: (subset != "pre_onset", subset))
 
 
 def _ordered(metrics: set[str]) -> list[str]:
@@ -239,15 +210,15 @@ def _ordered(metrics: set[str]) -> list[str]:
     return sorted(metrics, key=lambda metric: (known.index(metric) if metric in known else len(known), metric))
 
 
-def _plausible(variable: Variable | None) -> str:
-    if variable is None:
-        return ""
-    return "no or yes" if variable.unit == "0/1" else words.interval(variable.low, variable.high)
+def _strongest(found: dict[tuple[str, str], Score]) -> str | None:
+    """Return the baseline with the highest AUROC of those that the model is compared with."""
+    compared = [name for name, metric in found if metric == "auroc" and (f"model - {name}", "auroc") in found]
+    return max(sorted(compared), key=lambda name: found[name, "auroc"]["value"] or 0.0, default=None)
 
 
 def _difference(name: str) -> str:
     left, right = name.split(" - ", 1)
-    return f"{words.plain(left)} − {words.plain(right).lower()}"
+    return words.plain(right) if left == "model" else f"{words.plain(left)} − {words.plain(right).lower()}"
 
 
 def _proportion(metric: str, found: dict[tuple[str, str], Score]) -> str:

@@ -8,14 +8,28 @@ from typing import Any
 import altair as alt
 
 from clinical_lstm.reporting import theme, words
-from clinical_lstm.reporting.figures import Datasets, Spec, bare
+from clinical_lstm.reporting.figures import Spec, bare
 from clinical_lstm.reporting.stays import Card, Lane
 from clinical_lstm.variables import vocabulary
 
 WIDTH = 640  # the page replaces it by the width it has
+EVENT_CELLS = 150  # on event times a cell has no width of its own: this share of the time axis
 Layers = alt.LayerChart | alt.FacetChart  # what Altair says that a layer is
 # The wheel alone scrolls the page; with Ctrl (or a pinch) it zooms the chart.
 ZOOM = "wheel![event.ctrlKey || event.metaKey]"
+
+
+class Datasets:
+    """The data of one chart by name, beside the chart: Altair copies and checks a chart many times, its data never."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Spec]] = {}
+
+    def add(self, rows: list[Spec]) -> alt.NamedData:
+        """Keep the rows and return the name a chart uses for them."""
+        name = f"d{len(self.rows)}"
+        self.rows[name] = rows
+        return alt.NamedData(name=name)
 
 
 def timeline(card: Card) -> Spec:
@@ -33,10 +47,11 @@ def timeline(card: Card) -> Spec:
     return spec | {"params": [zoom.to_dict()]}
 
 
-def _time(card: Card, labelled: bool, field: str = "h:Q") -> alt.X:
+def _time(card: Card, labelled: bool) -> alt.X:
+    """Return the time axis. The field has one name in all views: the zoom links views through it."""
     axis = alt.Axis(tickCount=8) if labelled else alt.Axis(labels=False, ticks=False, domain=False, tickCount=8)
     title = "Hours since admission" if labelled else None
-    return alt.X(field, title=title, axis=axis, scale=alt.Scale(domain=[0, card.end], nice=False))
+    return alt.X("h:Q", title=title, axis=axis, scale=alt.Scale(domain=[0, card.end], nice=False))
 
 
 def _risk(card: Card, data: Datasets) -> Layers:
@@ -67,10 +82,8 @@ def _risk(card: Card, data: Datasets) -> Layers:
 def _threshold(card: Card, data: Datasets) -> list[alt.Chart]:
     if card.threshold is None:
         return []
-    base = alt.Chart(data.add([{"r": card.threshold, "t": "alarm threshold"}])).encode(y="r:Q")
-    rule = base.mark_rule(color=theme.colour("quiet"), strokeDash=[5, 4])
-    text = base.mark_text(align="left", dx=4, dy=-6, color=theme.colour("quiet"))
-    return [rule, text.encode(text="t:N", x=alt.value(0))]
+    level = alt.Chart(data.add([{"r": card.threshold}])).mark_rule(color=theme.colour("quiet"), strokeDash=[5, 4])
+    return [level.encode(y="r:Q")]
 
 
 def _marks(card: Card, data: Datasets, text: bool) -> list[alt.Chart]:
@@ -138,7 +151,7 @@ def _attributions(card: Card, data: Datasets) -> Layers:
     colours = alt.Scale(domain=["raises", "lowers"], range=[theme.colour("raise"), theme.colour("lower")])
     tips = [
         alt.Tooltip("n:N", title="Variable"),
-        alt.Tooltip("h:Q", title="Hours since admission"),
+        alt.Tooltip("e:Q", title="Hours since admission"),
         alt.Tooltip("m:N", title="Measured"),
         alt.Tooltip("a:Q", title="Contribution (logit)"),
         alt.Tooltip("cv:Q", title="… by its value"),
@@ -152,8 +165,8 @@ def _attributions(card: Card, data: Datasets) -> Layers:
         alt.Chart(data.add(rows))
         .mark_rect(clip=True)
         .encode(
-            x=_time(card, True, "b:Q"),
-            x2="h:Q",
+            x=_time(card, True),
+            x2="e:Q",
             y=alt.Y("n:N", title=None, sort=names, scale=alt.Scale(domain=names), axis=axis),
             color=alt.Color("d:N", legend=None, scale=colours),
             opacity=alt.Opacity("z:Q", legend=None, scale=depth),
@@ -169,13 +182,13 @@ def _attributions(card: Card, data: Datasets) -> Layers:
 def _cell(card: Card, cell: tuple[str, float], shares: dict[str, float]) -> dict[str, Any]:
     variable, hours = cell
     total = fsum(shares.values())
-    values = [value for at, value in card.measured.get(variable, []) if hours - card.step < at <= hours]
+    values = [value for at, value in card.measured.get(variable, []) if at == hours or hours - card.step < at <= hours]
     parts = {f"c{channel[0]}": float(f"{share:.3g}") for channel, share in shares.items()}
     unit = words.unit(variable)
     return {
         "n": words.label(variable),
-        "b": round(hours - card.step, 3),
-        "h": round(hours, 3),
+        "h": round(hours - (card.step or card.end / EVENT_CELLS), 3),
+        "e": round(hours, 3),
         "a": float(f"{total:.3g}"),
         "z": float(f"{abs(total):.3g}"),
         "d": "raises" if total > 0 else "lowers",

@@ -26,12 +26,14 @@ TREND_HOURS = 4.0  # a change over less than this is mostly measurement noise
 def number(value: float | None) -> str:
     """Return a number with as many digits as a reader can use; a dash for None.
 
-    >>> number(4.10), number(0.0123), number(128.4), number(-0.5), number(None)
-    ('4.1', '0.012', '128', '−0.5', '–')
+    >>> number(4.10), number(0.0123), number(128.4), number(-0.5), number(0.00002), number(None)
+    ('4.1', '0.012', '128', '−0.5', '<0.0001', '–')
     """
     if value is None:
         return "–"
     size = abs(value)
+    if 0 < size < 1e-4:
+        return "<0.0001" if value > 0 else ">−0.0001"
     if size >= 100:
         text = f"{value:.0f}"
     elif size >= 10:
@@ -136,14 +138,14 @@ def unit(variable: str) -> str:
 def interval(low: float | None, high: float | None) -> str:
     """Return a range of values, open where a bound is None.
 
-    >>> interval(0.5, 2.0), interval(None, 5.0), interval(None, None)
-    ('0.5–2', 'up to 5', '')
+    >>> interval(0.5, 2.0), interval(-2.0, 2.0), interval(15.0, 15.0), interval(None, 5.0), interval(None, None)
+    ('0.5–2', '−2 to 2', '15', 'up to 5', '')
     """
-    if low is None and high is None:
-        return ""
+    if low is not None and high is not None:
+        return number(low) if low == high else f"{number(low)}{' to ' if low < 0 else '–'}{number(high)}"
     if low is None:
-        return f"up to {number(high)}"
-    return f"from {number(low)}" if high is None else f"{number(low)}–{number(high)}"
+        return "" if high is None else f"up to {number(high)}"
+    return f"from {number(low)}"
 
 
 def reference(variable: Variable | None, value: float | None = None) -> str:

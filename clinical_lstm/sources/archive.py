@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import tarfile
 import zipfile
@@ -10,12 +11,28 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import IO, Self, cast
 
 from clinical_lstm.artifacts import digest
 from clinical_lstm.errors import InputError
 
 ARCHIVES = (".tar.xz", ".tar.gz", ".tgz", ".tar", ".zip")
 DAMAGED = (tarfile.ReadError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError)
+UNREADABLE = (RuntimeError, NotImplementedError)  # zipfile: encrypted, unknown compression
+
+
+class _Header(tarfile.TarInfo):
+    """A tar header whose absence or damage is a fault: tarfile alone takes it for the end and drops what follows."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """Return the next header; raises ReadError where neither a header nor the end mark stands."""
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # absent from the type stubs
+            raise
+        except tarfile.HeaderError as fault:
+            raise tarfile.ReadError(str(fault)) from fault
 
 
 def records(root: Path | str, suffix: str) -> Iterator[tuple[str, bytes]]:
@@ -73,13 +90,24 @@ def _members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
                     if _wanted(name, suffix):
                         yield f"{path}/{name}", archive.read(name)
         else:
-            with tarfile.open(path, "r|*") as archive:
+            with _opened(path) as raw, tarfile.open(fileobj=raw, mode="r|", tarinfo=_Header) as archive:
                 for member in archive:
                     stream = archive.extractfile(member) if _wanted(member.name, suffix) else None
                     if stream is not None:
                         yield f"{path}/{member.name}", stream.read()
+                while raw.read(1 << 20):  # the checksum of the compression stands at its end
+                    pass
     except DAMAGED as fault:
         raise InputError(f"{path} is damaged or truncated ({fault}); fetch it again") from fault
+    except UNREADABLE as fault:
+        raise InputError(f"{path} cannot be read ({fault}); unpack it into a folder first") from fault
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Return the decompressed bytes of a tar archive as a file."""
+    if path.name.endswith(".xz"):
+        return lzma.open(path)
+    return path.open("rb") if path.name.endswith(".tar") else cast("IO[bytes]", gzip.open(path))
 
 
 def _wanted(name: str, suffix: str) -> bool:

@@ -26,7 +26,8 @@ _MEASURED = {
 _STATIC = {"Age": "age_years", "Gender": "male", "Unit1": "icu_medical", "Unit2": "icu_surgical"}
 _COLUMNS = [*_MEASURED, "Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS"]
 _LABEL = "SepsisLabel"
-_SET = re.compile(r"set[_-]?([AB])", re.IGNORECASE)
+_SET = re.compile(r"(?<![A-Z])(?:TRAINING)?SET[_-]?([AB])(?![A-Z])", re.IGNORECASE)  # not the b of `onset_before`
+_NUMBER = re.compile(r"(NaN|nan|[-+]?(inf|(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?))?")
 _EARLY_HOURS = 6.0  # SepsisLabel is 1 from 6 h before the onset
 
 
@@ -46,6 +47,8 @@ class PhysioNet2019(Source):
     licence = "CC BY 4.0, doi 10.13026/v64v-d857"
 
     def __init__(self, root: str, shard_stays: int = 4096) -> None:
+        if shard_stays < 1:
+            raise InputError(f"shard_stays is {shard_stays}: give the stays per extract, 1 or more")
         self.root, self.shard_stays = root, shard_stays
 
     @property
@@ -114,7 +117,7 @@ def _parse(chunk: list[tuple[str, bytes]]) -> pl.DataFrame:
             b"\n".join(bodies), separator="|", null_values=["NaN", "nan", ""], schema=dict.fromkeys(columns, pl.Float64)
         )
     except pl.exceptions.ComputeError:
-        raise InputError(_not_numbers(chunk)) from None
+        raise InputError(_malformed(chunk)) from None
     keys = pl.DataFrame({"stay_id": names, "site": sites}).select(pl.all().repeat_by(pl.Series(counts)).explode())
     return pl.concat([keys, table], how="horizontal")
 
@@ -137,16 +140,15 @@ def _difference(given: str, expected: str) -> str:
     return f"missing column(s): {', '.join(missing) or 'none'}; unexpected: {', '.join(extra) or 'none'}"
 
 
-def _not_numbers(chunk: list[tuple[str, bytes]]) -> str:
-    """Say where text stands in the place of a number."""
+def _malformed(chunk: list[tuple[str, bytes]]) -> str:
+    """Say where a row has too many or too few fields, or text stands in the place of a number."""
     bad = []
     for name, content in chunk:
-        for line, row in enumerate(content.decode("utf-8", "replace").splitlines()[1:], start=2):
-            for field in row.split("|"):
-                try:
-                    float(field or "nan")
-                except ValueError:
-                    bad.append(f"{name}, line {line}: {field!r}")
+        header, *rows = content.decode("utf-8", "replace").splitlines()
+        for line, row in enumerate(rows, start=2):
+            if (count := row.count("|") - header.count("|")) != 0:
+                bad.append(f"{name}, line {line}: {abs(count)} field(s) too {'many' if count > 0 else 'few'}")
+            bad += [f"{name}, line {line}: {f!r}" for f in row.split("|") if not _NUMBER.fullmatch(f)]
     return f"text where a number belongs, {len(bad)} time(s); first: {bad[0] if bad else chunk[0][0]}"
 
 
@@ -176,7 +178,7 @@ def _check_clock(rows: pl.DataFrame) -> None:
     """Refuse records whose ICULOS is missing, negative, repeated or unsorted."""
     step = pl.col("hours").diff().over("stay_id")
     faults = {
-        "no ICULOS": pl.col("hours").is_null() | pl.col("hours").is_nan(),
+        "no ICULOS": pl.col("hours").is_null() | ~pl.col("hours").is_finite(),
         "ICULOS below 1": pl.col("hours") < 1,
         "duplicate rows (the same ICULOS twice)": step == 0,
         "unsorted rows (ICULOS falls)": step < 0,

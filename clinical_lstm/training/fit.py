@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -92,52 +93,66 @@ def fit(
 
     """
     _quiet()
-    is_train = np.repeat(np.isin(np.arange(len(data.tensors.lengths)), data.train), data.tensors.lengths)
-    model.start_at(base_rates(data.target, data.weight, is_train))
-    draws_per_epoch = -(-len(data.train) // settings.batch_size)
-    module = Training(
-        model=model,
-        data=data,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warmup_share=settings.warmup_share,
-        steps=settings.epochs * draws_per_epoch,
-        batch_weight=float(data.weight[is_train].sum(dtype="float64") / len(data.train) * settings.batch_size),
-        seed=seed,
-    )
+    module = _module(model, data, settings, seed)
     mode = MONITORS[settings.monitor]
     keep = ModelCheckpoint(
         checkpoints, filename="best", monitor=settings.monitor, mode=mode, save_last=True, enable_version_counter=False
     )
     stop = EarlyStopping(settings.monitor, mode=mode, patience=settings.patience, check_finite=True)
+    trainer = _trainer(settings, [keep, stop, _EpochLine(say, on_epoch)])
+    last = checkpoints / "last.ckpt"
+    if resume and last.is_file():
+        say(f"train: resuming from {last}")
+    loader = DataModule(data, settings.batch_size, settings.length_groups, seed)
+    _learn(trainer, module, loader, str(last) if resume and last.is_file() else None)
+    best = torch.load(keep.best_model_path, weights_only=True, map_location="cpu")
+    module.load_state_dict(best["state_dict"])
+    return module.history
+
+
+def _module(model: SequenceModel, data: TrainingData, settings: TrainerSettings, seed: int) -> Training:
+    """Return the model with its loss and schedule; its output biases start at the base rates of the train rows."""
+    is_train = np.repeat(np.isin(np.arange(len(data.tensors.lengths)), data.train), data.tensors.lengths)
+    model.start_at(base_rates(data.target, data.weight, is_train))
+    return Training(
+        model=model,
+        data=data,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_share=settings.warmup_share,
+        steps=settings.epochs * -(-len(data.train) // settings.batch_size),
+        batch_weight=float(data.weight[is_train].sum(dtype="float64") / len(data.train) * settings.batch_size),
+        seed=seed,
+    )
+
+
+def _trainer(settings: TrainerSettings, callbacks: list[Callback]) -> pytorch_lightning.Trainer:
     bar: list[Callback] = [TQDMProgressBar(leave=False)] if sys.stderr.isatty() else []
-    trainer = pytorch_lightning.Trainer(
+    return pytorch_lightning.Trainer(
         max_epochs=settings.epochs,
         accelerator=settings.accelerator,
         devices=1,
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.gradient_clip,
-        callbacks=[keep, stop, _EpochLine(say, on_epoch), *bar],
+        callbacks=[*callbacks, *bar],
         enable_progress_bar=bool(bar),
         logger=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         deterministic=True,
     )
-    last = checkpoints / "last.ckpt"
-    if resume and last.is_file():
-        say(f"train: resuming from {last}")
-    trainer.fit(
-        module,
-        DataModule(data, settings.batch_size, settings.length_groups, seed),
-        ckpt_path=str(last) if resume and last.is_file() else None,
-        weights_only=True,
-    )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    best = torch.load(keep.best_model_path, weights_only=True, map_location="cpu")
-    module.load_state_dict(best["state_dict"])
-    return module.history
+
+
+def _learn(trainer: pytorch_lightning.Trainer, module: Training, loader: DataModule, checkpoint: str | None) -> None:
+    """Train; raise KeyboardInterrupt on Ctrl-C (Lightning would ignore SIGINT from then on and exit the process)."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 def _quiet() -> None:

@@ -26,10 +26,12 @@ from clinical_lstm.artifacts import (
     write_json,
     write_table,
 )
+from clinical_lstm.batch import Scaler
 from clinical_lstm.errors import InputError
 from clinical_lstm.inference import build_model, logits
+from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.training import operating
-from clinical_lstm.training.data import training_data
+from clinical_lstm.training.data import TrainingData, training_data
 from clinical_lstm.training.fit import TrainerSettings, fit
 
 FILES = [
@@ -66,11 +68,36 @@ def train(
 
     """
     manifest = cohort.verify()
-    run = Run(path)
     started = time.perf_counter()
     _ready_checkpoints(path / "checkpoints", key, resume)
     torch.manual_seed(seed)
     data, splits = training_data(cohort, settings.weighting)
+    description, model = _untrained(manifest, model_spec)
+    history = fit(model, data, settings, seed, path / "checkpoints", resume, say, on_epoch)
+
+    shutil.rmtree(path / "done", ignore_errors=True)  # what later stages said was of the weights before
+    _write_model(path, description, model, data.scaler)
+    write_json(path / "cohort.json", manifest)
+    _write_operation(path, cohort, manifest, settings, model, data, splits)
+    record = {
+        **_record(manifest, model_spec, settings, seed, history),
+        "name": path.name,
+        "cohort": cohort.name,
+        "cohort_outputs": digest(cohort.require("prepare", "clinical-lstm prepare")["outputs"]),
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        **(facts or {}),
+    }
+    write_json(path / "manifest.json", record)
+    _write_texts(path, {"environment.txt": environment(), "history.csv": _history_text(history), **(files or {})})
+    write_json(path / "timing.json", {"train_seconds": round(time.perf_counter() - started, 1), "epochs": len(history)})
+    run = Run(path)
+    run.mark("train", key, [*FILES, *(files or {})])
+    shutil.rmtree(path / "checkpoints")
+    return run
+
+
+def _untrained(manifest: Mapping[str, Any], model_spec: Mapping[str, Any]) -> tuple[dict[str, Any], SequenceModel]:
+    """Return what `model.json` says and the model it describes; refuse one that sees ahead of its predictions."""
     sizes = {
         "n_variables": len(manifest["variables"]),
         "n_static": len(manifest["statics"]),
@@ -82,46 +109,43 @@ def train(
         raise InputError(
             f"model {model_spec['name']} sees the whole window; it needs a task with a fixed hour (at_hours)"
         )
-    history = fit(model, data, settings, seed, path / "checkpoints", resume, say, on_epoch)
+    return description, model
 
+
+def _write_model(path: Path, description: dict[str, Any], model: SequenceModel, scaler: Scaler) -> None:
+    with atomic_file(path / "weights.safetensors") as partial:
+        save_file(model.state_dict(), partial)
+    write_table(path / "scaler.parquet", scaler.table())
+    write_json(path / "model.json", description)
+
+
+def _write_operation(
+    path: Path,
+    cohort: Cohort,
+    manifest: Mapping[str, Any],
+    settings: TrainerSettings,
+    model: SequenceModel,
+    data: TrainingData,
+    splits: np.ndarray,
+) -> None:
+    """Write calibrator.json (fitted on calib) and thresholds.json (chosen on val)."""
     found = logits(model, data.tensors, data.scaler, np.flatnonzero(np.isin(splits, ["val", "calib"])))
     rows = operating.rows_of(data.tensors, cohort.table("stays.parquet"), data.label)
     targets = [(complication, float(horizon)) for complication, horizon in manifest["targets"]]
     calibrators = operating.calibrate(found, rows, settings.calibration)
+    maps = [
+        {"complication": c, "horizon_hours": h, "kind": calibrator.kind, "map": calibrator.to_json()}
+        for (c, h), calibrator in zip(targets, calibrators)
+    ]
+    write_json(path / "calibrator.json", maps)
     thresholds = operating.thresholds(found, rows, calibrators, targets, settings.threshold)
-
-    with atomic_file(path / "weights.safetensors") as partial:
-        save_file(model.state_dict(), partial)
-    write_table(path / "scaler.parquet", data.scaler.table())
-    write_json(path / "model.json", description)
-    write_json(
-        path / "calibrator.json",
-        [
-            {"complication": c, "horizon_hours": h, "kind": calibrator.kind, "map": calibrator.to_json()}
-            for (c, h), calibrator in zip(targets, calibrators)
-        ],
-    )
     write_json(path / "thresholds.json", thresholds)
-    write_json(path / "cohort.json", manifest)
-    write_json(
-        path / "manifest.json",
-        {
-            **_record(manifest, model_spec, settings, seed, history),
-            "name": path.name,
-            "cohort": cohort.name,
-            "cohort_outputs": digest(cohort.require("prepare", "clinical-lstm prepare")["outputs"]),
-            "parameters": sum(weight.numel() for weight in model.parameters()),
-            **(facts or {}),
-        },
-    )
-    texts = {"environment.txt": environment(), "history.csv": _history_text(history), **(files or {})}
+
+
+def _write_texts(path: Path, texts: Mapping[str, str]) -> None:
     for name, text in texts.items():
         with atomic_file(path / name) as partial:
             partial.write_text(text, encoding="utf-8")
-    write_json(path / "timing.json", {"train_seconds": round(time.perf_counter() - started, 1), "epochs": len(history)})
-    run.mark("train", key, [*FILES, *(files or {})])
-    shutil.rmtree(path / "checkpoints")
-    return run
 
 
 def _ready_checkpoints(folder: Path, key: str, resume: bool) -> None:

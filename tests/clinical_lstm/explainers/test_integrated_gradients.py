@@ -234,6 +234,13 @@ def test_a_path_that_may_not_be_refined_is_not_explained(harsh: LSTM, batch: Bat
     assert (found.evaluations == 4 + 2).all()
 
 
+def test_a_prediction_that_costs_too_much_is_given_up(harsh: LSTM, batch: Batch) -> None:
+    step, target = _last(batch)
+    found = IntegratedGradients(max_evaluations=60)(harsh, batch, step, target)
+    assert not found.explained.all()
+    assert 60 < found.evaluations.max() < 3.25 * 60  # one more round of twice as many parts
+
+
 def test_leaves_the_model_as_it_was(trained: LSTM, batch: Batch) -> None:
     trained.head.linear.bias.requires_grad_(False)
     step, target = _last(batch)

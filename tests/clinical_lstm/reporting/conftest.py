@@ -51,7 +51,8 @@ def scores() -> pl.DataFrame:
 
     def add(predictor: str, horizon: float, subset: str, metric: str, value: float | None, half: float) -> None:
         bounds = {"low": None, "high": None} if value is None else {"low": value - half, "high": value + half}
-        counts = {"n_rows": 184_220, "n_stays": 8_066, "n_positives": 3_412}
+        part = {"all": 1, "pre_onset": 2}.get(subset, 3)
+        counts = {"n_rows": 184_220 // part, "n_stays": 8_066 // part, "n_positives": 3_412 // part}
         key = {"predictor": predictor, "complication": "sepsis", "horizon_hours": horizon, "subset": subset}
         rows.append({**key, "metric": metric, "value": value, **bounds, **counts})
 
@@ -191,12 +192,14 @@ def manifest(variables: list[str]) -> dict[str, Any]:
         "parameters": 71_234,
         "task": {
             "name": "sepsis_hourly",
-            "complications": ["sepsis"],
+            "complications": [{"name": "sepsis"}],
             "horizons_hours": [6.0, 12.0],
             "gap_hours": 0.0,
             "step_hours": 1.0,
+            "every_hours": None,
+            "at_hours": None,
             "after_onset_hours": 3.0,
-            "censoring": "drop",
+            "censoring": True,
         },
         "targets": [list(target) for target in TARGETS],
         "variables": variables,
@@ -216,6 +219,11 @@ def manifest(variables: list[str]) -> dict[str, Any]:
     }
 
 
+def split_counts(horizon: float, stays: int) -> dict[str, Any]:
+    counts = {"rows": 38 * stays, "positives": stays // 2, "events": stays // 14, "positives_after_onset": 0}
+    return {"complication": "sepsis", "horizon_hours": horizon, **counts}
+
+
 def cohort(variables: list[str]) -> dict[str, Any]:
     sizes = {"train": 26_000, "val": 3_000, "calib": 3_000, "test": 8_066}
     return {
@@ -232,7 +240,7 @@ def cohort(variables: list[str]) -> dict[str, Any]:
             {"step": "at least one prediction", "stays": 39_910, "observations": 12_390_114},
         ],
         "splits": {
-            name: {"stays": n, "patients": n, "rows": 38 * n, "positives": n // 2, "events": n // 14}
+            name: {"stays": n, "patients": n, "targets": [split_counts(horizon, n) for _, horizon in TARGETS]}
             for name, n in sizes.items()
         },
         "rejects": {"out_of_plausible_range": 10_832, "not_a_number": 717},
@@ -253,8 +261,8 @@ def build(path: Path, stays: list[str], variables: list[str], explain: bool = Tr
     write_json(path / "manifest.json", manifest(variables))
     write_json(path / "cohort.json", cohort(variables))
     key = [{"complication": complication, "horizon_hours": horizon} for complication, horizon in TARGETS]
-    write_json(path / "calibrator.json", [target | {"kind": "platt", "slope": 0.9} for target in key])
-    facts = {"threshold": 0.08, "rule": "max_utility", "chosen_on": "calib"}
+    write_json(path / "calibrator.json", [target | {"kind": "platt", "map": {"slope": 0.9}} for target in key])
+    facts = {"threshold": 0.08, "rule": "max_utility", "chosen_on": "val"}
     write_json(path / "thresholds.json", [target | facts for target in key])
     epochs = range(15)
     losses = pl.DataFrame(
@@ -278,8 +286,8 @@ def write_explanations(path: Path, stays: list[str], variables: list[str]) -> No
     write_table(path / "explained.parquet", explained(stays))
     write_table(path / "attributions.parquet", attributions(stays, variables))
     write_table(path / "importance.parquet", importance(variables))
-    checks = {"n": 200, "n_explained": 198, "max_gap": 0.0121, "median_gap": 0.0012, "tolerance": 0.01}
-    write_json(path / "checks.json", checks | {"evaluations": 240})
+    checks = {"n": 200, "n_explained": 198, "tolerance": 0.01, "max_gap": 0.0121, "median_gap": 0.0012}
+    write_json(path / "checks.json", checks | {"evaluations_median": 240.0, "evaluations_max": 400})
     write_table(path / "explained_observations.parquet", observations(stays, variables))
     onsets = [{"stay_id": s, "complication": "sepsis", "onset_hours": 52.0, "end_hours": 60.0} for s in stays[::2]]
     write_table(path / "explained_episodes.parquet", schemas.check(schemas.Episodes, pl.DataFrame(onsets), "episodes"))
@@ -306,6 +314,14 @@ def build_run() -> Callable[..., Run]:
 def run(build_run: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Give a complete run with four shown stays."""
     return build_run(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def page(run: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the page of the complete run."""
+    from clinical_lstm.reporting import write_page
+
+    return write_page(run, tmp_path_factory.mktemp("page") / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture()

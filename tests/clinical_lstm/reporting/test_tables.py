@@ -22,15 +22,9 @@ def table(*rows: tuple[str, str, float | None, float | None, float | None]) -> p
     return schemas.check(schemas.Scores, scores.select(schemas.Scores.column_names()), "scores")
 
 
-def test_model_first_differences_last_known_metrics_before_others(run: Run) -> None:
+def test_model_first_known_metrics_before_others(run: Run) -> None:
     grid = tables.performance(run.table("scores.parquet"), SIX)
-    assert grid.columns == [
-        "Model",
-        "Elapsed time",
-        "Gradient boosting",
-        "Logistic regression",
-        "Model − gradient boosting",
-    ]
+    assert grid.columns == ["Model", "Elapsed time", "Gradient boosting", "Logistic regression"]
     names = [row.name for row in grid.rows]
     assert names[:4] == ["AUROC", "AUPRC", "Prevalence", "Calibration slope"]
     assert names[-2:] == ["False alarms per patient day", "Lead time hours"]
@@ -42,8 +36,29 @@ def test_model_first_differences_last_known_metrics_before_others(run: Run) -> N
         "Other",
     ]
     assert grid.rows[0].cells[0] == tables.Cell("0.815", "0.804–0.826")
-    assert grid.rows[0].cells[4] == tables.Cell("+0.020", "+0.011 to +0.029")
     assert grid.rows[-1].cells[1] == tables.Cell("–")  # undefined, not zero
+
+
+def test_differences_carry_their_sign(run: Run) -> None:
+    grid = tables.differences(run.table("scores.parquet"), SIX)
+    assert grid.columns == ["AUROC", "AUPRC"]
+    assert [row.name for row in grid.rows] == ["Gradient boosting"]
+    assert grid.rows[0].cells[0] == tables.Cell("+0.020", "+0.011 to +0.029")
+
+
+def test_the_headline_difference_is_with_the_best_baseline() -> None:
+    scores = table(
+        ("model", "auroc", 0.7, 0.6, 0.8),
+        ("weak", "auroc", 0.6, 0.5, 0.7),
+        ("strong", "auroc", 0.8, 0.7, 0.9),
+        ("uncompared", "auroc", 0.9, 0.8, 0.95),
+        ("model - weak", "auroc", 0.1, 0.05, 0.15),
+        ("model - strong", "auroc", -0.1, -0.15, -0.05),
+    )
+    rows = tables.headlines(scores, SIX)
+    assert [row.name for row in rows] == ["AUROC", "Difference"]
+    assert rows[1].cells == [tables.Cell("−0.100", "−0.150 to −0.050")]
+    assert rows[1].hint == "AUROC beside strong, the best baseline"
 
 
 def test_subsets_have_the_whole_first_and_their_own_counts(run: Run) -> None:
@@ -82,21 +97,8 @@ def test_channel_shares_add_to_one(run: Run) -> None:
     assert next(iter(shares)) == "value"
 
 
-def test_coverage_follows_the_model_and_keeps_strangers(run: Run) -> None:
-    cohort = {"coverage": {"stranger": {"observations": 3, "stays_share": 0.5, "steps_share": 0.1}}}
-    rows = tables.coverage(cohort, ["platelets", "male"])
-    assert [row["label"] for row in rows] == ["Platelets", "Male sex", "stranger"]
-    assert rows[0]["unit"] == "10⁹/L"
-    assert rows[0]["observations"] == "–"
-    assert rows[1]["plausible"] == "no or yes"
-    assert rows[2]["plausible"] == ""
-    assert rows[2]["observations"] == "3"
-
-
-def test_splits_in_order_with_the_share_of_positives() -> None:
-    counts = {"stays": 2, "patients": 2, "rows": 0, "positives": 0, "events": 0}
-    full = counts | {"rows": 2000, "positives": 30, "events": 4}
-    rows = tables.splits({"splits": {"test": counts, "train": full}})
-    assert [row[0] for row in rows] == ["train", "test"]
-    assert rows[0][4].replace("\N{NO-BREAK SPACE}", " ") == "30 (1.5 %)"
-    assert rows[1][4] == "0 (–)"
+def test_parts_are_smaller_than_the_whole(run: Run) -> None:
+    scores = run.table("scores.parquet")
+    assert tables.parts(scores, SIX) == ["pre_onset", "site=A", "site=B"]
+    one_site = scores.with_columns(n_rows=pl.when(pl.col("subset") == "site=A").then(184_220).otherwise("n_rows"))
+    assert tables.parts(one_site, SIX) == ["pre_onset", "site=B"]

@@ -51,8 +51,8 @@ def test_cells_carry_their_channels(card: Card, spec: dict[str, Any]) -> None:
     drawn = spec["datasets"][heat["data"]["name"]]
     assert len(drawn) == len(card.cells)
     for row, (cell, shares) in zip(drawn, card.cells.items()):
-        assert row["h"] - row["b"] == card.step
-        assert row["h"] == cell[1]
+        assert row["e"] - row["h"] == card.step
+        assert row["e"] == cell[1]
         assert row["a"] == pytest.approx(fsum(shares.values()), rel=6e-3)
         assert row["d"] == ("raises" if row["a"] > 0 else "lowers")
         assert row["cv"] == pytest.approx(shares["value"], rel=6e-3)
@@ -60,9 +60,9 @@ def test_cells_carry_their_channels(card: Card, spec: dict[str, Any]) -> None:
 
 def test_threshold_and_onset_are_drawn_only_where_they_are(card: Card, spec: dict[str, Any]) -> None:
     bare = timeline(dataclasses.replace(card, threshold=None, onsets=[]))
-    assert len(spec["vconcat"][0]["layer"]) == len(bare["vconcat"][0]["layer"]) + 4
+    assert len(spec["vconcat"][0]["layer"]) == len(bare["vconcat"][0]["layer"]) + 3
     texts = {row.get("t") for rows in spec["datasets"].values() for row in rows}
-    assert texts == {None, "explained", "onset", "alarm threshold"}
+    assert texts == {None, "explained", "onset"}
 
 
 def test_a_stay_without_measurements_or_cells_is_still_a_chart(card: Card) -> None:

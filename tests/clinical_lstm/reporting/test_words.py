@@ -40,7 +40,11 @@ def test_one_sided_references() -> None:
     assert words.interval(None, 5) == "up to 5"
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-7, 0.05, 0.1, 9.999, 10.0, 99.96, 100.0, 12345.6])
+def test_tiny_numbers_keep_their_side() -> None:
+    assert (words.number(3e-6), words.number(-3e-6)) == ("<0.0001", ">−0.0001")
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-4, 0.05, 0.1, 9.999, 10.0, 99.96, 100.0, 12345.6])
 def test_numbers_stay_close_and_symmetric(value: float) -> None:
     text = words.number(value)
     assert abs(float(text) - value) <= max(0.06 * value, 1e-12)
