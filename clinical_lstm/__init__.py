@@ -5,7 +5,7 @@ can check, and every step recorded:
 
     raw files -sources-> stays + observations -complications-> episodes -task-> labels
        observations -tensors-> Batch -model-> predictions -metrics-> scores ---\\
-                                 \\--explainer-> attributions ------------------report-> page
+                                 \\--explainer-> attributions -----------------report-> page
 
 Imports go down only; parts of the same level never import each other (a test holds them to it):
 

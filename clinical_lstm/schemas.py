@@ -65,9 +65,9 @@ class Rejects(dy.Schema):
     """One row is a refused measurement and the rule that refused it; nothing is dropped silently."""
 
     stay_id = dy.String()
-    hours = dy.Float64(nullable=True)
+    hours = dy.Float64(nullable=True, allow_inf=True, allow_nan=True)
     variable = dy.String(nullable=True)
-    value = dy.Float64(nullable=True)
+    value = dy.Float64(nullable=True, allow_inf=True, allow_nan=True)
     rule = dy.String()
 
 

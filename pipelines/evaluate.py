@@ -53,7 +53,7 @@ def main(config: DictConfig) -> Run:
         )
         tables[name] = (made.table("predictions.parquet"), thresholds_of(made.path))
     _score(run, tables, task, evaluation, config.seed)
-    run.mark("evaluate", key, ["predictions.parquet", "scores.parquet", "curves.parquet"])
+    run.mark("evaluate", key, ["predictions.parquet", "scores.parquet", "curves.parquet"], split=evaluation["split"])
     Tracker(places.plain(config.tracking), config.paths.artifacts, run).publish()
     _summarise(run, evaluation["split"])
     print(f"evaluate: wrote {run.path}; next: clinical-lstm explain run={run.name}")

@@ -68,9 +68,9 @@ def main(config: DictConfig) -> Run:
     _write_stays(run, cohort, stays, explained)
     run.mark("explain", key, FILES)
     Tracker(places.plain(config.tracking), config.paths.artifacts, run).publish()
+    gap = "" if checks["max_gap"] is None else f", largest completeness gap {checks['max_gap']:.4f} logit"
     print(
-        f"explain: {checks['n_explained']} of {checks['n']} explained, largest completeness gap "
-        f"{checks['max_gap']:.4f} logit; next: clinical-lstm report run={run.name}"
+        f"explain: {checks['n_explained']} of {checks['n']} explained{gap}; next: clinical-lstm report run={run.name}"
     )
     return run
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import mlflow
-import mlflow.pyfunc
 import pandas as pd
 import polars as pl
+from mlflow.pyfunc.model import PythonModel
 
 from clinical_lstm.artifacts import Run
 from clinical_lstm.inference import Predictor
 from clinical_lstm.prediction import extract_of, predict
 
 
-class EarlyWarning(mlflow.pyfunc.PythonModel):
+class EarlyWarning(PythonModel):
     """Rows (stay_id, hours since admission, variable, value in its canonical unit) -> a risk per stay and hour.
 
     Static variables (age_years, male, ...) are rows like any other. See `variables.csv` for names and units.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,8 +45,7 @@ def launch(stage: str, arguments: list[str]) -> int:
         print(help_text(stage))
         return 0
     try:
-        _check_keys(stage, arguments)
-        return _compose_and_call(stage, arguments)
+        return _compose_and_call(stage, _checked(stage, arguments))
     except InputError as fault:
         print(f"clinical-lstm {stage}: {fault}", file=sys.stderr)
         return 2
@@ -77,11 +77,16 @@ def _defaults(keys: list[str]) -> list[str]:
     return shown
 
 
-def _check_keys(stage: str, arguments: list[str]) -> None:
-    """Refuse an override of a key that this stage does not use or that does not exist, and an unknown option."""
+def _checked(stage: str, arguments: list[str]) -> list[str]:
+    """Return the overrides for Hydra; refuse a key that this stage does not use or that does not exist.
+
+    Keys inside a group of plug-ins are passed on as they are (`++`): the plug-in's own signature judges them.
+    """
     keys = [*documentation(stage)[1], *COMMON]
     options = groups()
+    checked = []
     for argument in arguments:
+        checked.append(argument)
         override = re.match(r"(?:\+\+|\+|~)?([A-Za-z_][\w/]*)(@[\w.]+)?([\w./-]*)=(.*)", argument, re.DOTALL)
         if not override:
             if not argument.startswith("-") and "=" not in argument and arguments[0] != "--cfg" and argument != "job":
@@ -93,6 +98,9 @@ def _check_keys(stage: str, arguments: list[str]) -> None:
         plain = re.fullmatch(r"[\w-]+", value)
         if key in options and not rest and plain and value not in [*options[key], "null"]:
             raise InputError(f"there is no {key}={value}: {closest(value, options[key])}")
+        if rest.startswith(".") and key in options and key != "paths" and argument[0] not in "+~":
+            checked[-1] = f"++{argument}"
+    return checked
 
 
 def _compose_and_call(stage: str, arguments: list[str]) -> int:
@@ -130,6 +138,11 @@ def _compose_and_call(stage: str, arguments: list[str]) -> int:
             )
             status.append(130)
 
+    def interrupt(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once: what cleans up must not be interrupted too
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     sys.argv = [f"clinical-lstm {stage}", *arguments]
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(guarded)()

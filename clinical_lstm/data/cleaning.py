@@ -16,8 +16,9 @@ def clean(extract: Extract) -> tuple[pl.DataFrame, pl.DataFrame]:
     of variables.csv), `before_admission` (hours < 0), `after_discharge` (hours > length), `duplicate` (the same stay,
     time and variable again: the last one in the file is kept).
     """
+    measured = ranges().filter(pl.col("variable").is_in(dynamic_names()))
     judged = (
-        extract.observations.join(ranges(), on="variable", how="left", maintain_order="left")
+        extract.observations.join(measured, on="variable", how="left", maintain_order="left")
         .join(extract.stays.select("stay_id", "length_hours"), on="stay_id", how="left", maintain_order="left")
         .with_columns(_rule().alias("rule"))
     )

@@ -114,7 +114,7 @@ def _finish(shards: _Shards, source: Source, task: Task, split: Mapping[str, Any
     _refuse_unlabelled(shards.labelled, table)
     with_event = table.filter(pl.col("label") == 1)["stay_id"].unique()
     stays = splits.assign(stays, stays["stay_id"].is_in(with_event.to_list()), **split)
-    splits.check_disjoint(stays)
+    torn = splits.check_disjoint(stays)
     counts = split_counts(table, stays)
     refuse_degenerate(counts)
     ragged = tensors.concatenate(shards.tensors)
@@ -141,7 +141,7 @@ def _finish(shards: _Shards, source: Source, task: Task, split: Mapping[str, Any
         "rejects": shards.rejects,
         "funnel": [{"step": step, "stays": n, "observations": m} for step, (n, m) in shards.funnel.items()],
         "coverage": coverage(ragged, source.variables),
-        "leakage": {"patients_in_two_splits": 0, "fitted_on": "train"},
+        "leakage": {"patients_in_two_splits": torn, "fitted_on": "train"},
     }
 
 
@@ -149,7 +149,7 @@ def _refuse_unlabelled(labelled: set[bool], table: pl.DataFrame) -> None:
     """Raise InputError where "no episode" does not mean "no event"."""
     if labelled == {True, False}:
         raise InputError("some shards of the source state outcomes and others do not; prepare the labelled ones alone")
-    if True not in labelled and not table["label"].any():
+    if True not in labelled and not (table["label"] == 1).any():
         raise InputError("the source states no outcomes, so nothing can be learnt from it; use: clinical-lstm predict")
 
 

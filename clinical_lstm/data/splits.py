@@ -61,12 +61,13 @@ def assign(
     return _join(stays, pl.concat([test, _cut(patients.filter(~is_test), rest, stratify, seed + 1)], how="diagonal"))
 
 
-def check_disjoint(stays: pl.DataFrame) -> None:
-    """Raise InputError when a patient has stays in two splits."""
+def check_disjoint(stays: pl.DataFrame) -> int:
+    """Return the number of patients in two splits: 0, or InputError."""
     torn = stays.group_by("patient_id").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
     if torn.height:
         first = sorted(torn["patient_id"])[0]
         raise InputError(f"{torn.height} patient(s) are in two splits, the first is {first}: a split is by patient")
+    return torn.height
 
 
 def _patients(stays: pl.DataFrame, positive: pl.Series, stratify: bool) -> pl.DataFrame:

@@ -75,7 +75,7 @@ def step_times(stays: pl.DataFrame, tensors: Ragged) -> pl.DataFrame:
 def _cells(stays: pl.DataFrame, observations: pl.DataFrame, variables: Sequence[str]) -> pl.DataFrame:
     """Return row (stay index), code (variable index), hours, value; in the order of `observations`."""
     rows = stays.select("stay_id").with_row_index("row")
-    codes = pl.DataFrame({"variable": list(variables), "code": np.arange(len(variables), dtype=np.int64)})
+    codes = pl.DataFrame(list(enumerate(variables)), schema={"code": pl.Int64, "variable": pl.String}, orient="row")
     return (
         observations.join(rows, on="stay_id", how="inner", maintain_order="left")
         .join(codes, on="variable", how="inner", maintain_order="left")
@@ -84,12 +84,12 @@ def _cells(stays: pl.DataFrame, observations: pl.DataFrame, variables: Sequence[
 
 
 def _grid_steps(stays: pl.DataFrame, cells: pl.DataFrame, width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    first = np.floor(stays["start_hours"].to_numpy() / width + _EPSILON).astype(np.int64)
-    end = np.floor(stays["length_hours"].to_numpy() / width + _EPSILON).astype(np.int64)
+    first = np.floor((stays["start_hours"].to_numpy() + _EPSILON) / width).astype(np.int64)
+    end = np.floor((stays["length_hours"].to_numpy() + _EPSILON) / width).astype(np.int64)
     offsets = np.append(0, np.cumsum(np.maximum(end - first, 0)))
     row = np.repeat(np.arange(stays.height), np.diff(offsets))
     hours = (np.arange(len(row)) - offsets[row] + first[row] + 1) * width
-    stamped = np.maximum(np.ceil(cells["hours"].to_numpy() / width - _EPSILON).astype(np.int64) - 1, 0)
+    stamped = np.maximum(np.ceil((cells["hours"].to_numpy() - _EPSILON) / width).astype(np.int64) - 1, 0)
     return offsets, hours.astype(np.float64), stamped - first[cells["row"].to_numpy()]
 
 

@@ -31,7 +31,7 @@ class Explanations:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that one page shows; `explanations` is None when `explain` has not run."""
+    """All that one page shows; `explanations` is None when `explain` has not run, `split` when it is not recorded."""
 
     name: str
     manifest: dict[str, Any]
@@ -41,6 +41,7 @@ class Contents:
     history: list[dict[str, float | None]]
     scores: pl.DataFrame
     curves: pl.DataFrame
+    split: str | None
     explanations: Explanations | None
 
     @property
@@ -72,6 +73,7 @@ def read(run: Run) -> Contents:
         history=pl.read_csv(run.path / "history.csv").to_dicts() if _has(run, "history.csv") else [],
         scores=_table(run, "scores.parquet", schemas.Scores, "evaluate"),
         curves=_table(run, "curves.parquet", schemas.Curves, "evaluate"),
+        split=(run.marker("evaluate") or {}).get("split"),
         explanations=_explanations(run) if _has(run, "explained.parquet") else None,
     )
 

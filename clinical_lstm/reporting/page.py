@@ -98,6 +98,7 @@ def _context(contents: Contents, identifiers: bool) -> dict[str, Any]:
         "manifest": manifest,
         "cohort": cohort,
         "task": _task(contents),
+        "split": f"{contents.split} split" if contents.split else "evaluated split",
         "source": {"title": "", "citation": "", "licence": "", "name": "", **cohort.get("source", {})},
         "headlines": tables.headlines(contents.scores, contents.targets[0]),
         "targets": [_target(contents, target, charts) for target in contents.targets],
@@ -107,7 +108,7 @@ def _context(contents: Contents, identifiers: bool) -> dict[str, Any]:
         "coverage": records.coverage(cohort, [*manifest.get("variables", []), *manifest.get("statics", [])]),
         "drivers": _drivers(contents, charts),
         "cards": [
-            {"card": card, "chart": charts.add(timeline(card), _shows(card.title, card.target))}
+            {"card": card, "chart": charts.add(timeline(card), _shows(card.title, card.target), card.left_out)}
             for card in cards(contents, identifiers)
         ],
         "training": charts.add(

@@ -20,7 +20,6 @@ MAX_RISKS = 500
 MAX_MEASUREMENTS = 240
 MAX_CELLS = 700
 FAINT = 0.01  # cells below this share of the strongest one stay blank
-REASON_ORDER = list(words.REASONS)
 
 Cells = dict[tuple[str, float], dict[str, float]]  # (variable, input_hours) -> channel -> attribution
 
@@ -77,6 +76,7 @@ class Card:
     cells: Cells
     drivers: list[Driver]
     listed: float
+    left_out: str
 
     @property
     def rest(self) -> float:
@@ -107,7 +107,7 @@ def cards(contents: Contents, identifiers: bool = False) -> list[Card]:
     tables = contents.explanations
     if tables is None:
         return []
-    known = {reason: rank for rank, reason in enumerate(REASON_ORDER)}
+    known = {reason: rank for rank, reason in enumerate(words.REASONS)}
     explained = sorted(
         tables.explained.to_dicts(),
         key=lambda row: (
@@ -127,15 +127,15 @@ def cards(contents: Contents, identifiers: bool = False) -> list[Card]:
 
 def _card(contents: Contents, tables: Explanations, row: dict[str, Any], title: str) -> Card:
     task, now, stay = contents.manifest["task"], row["hours"], row["stay_id"]
-    target = (row["complication"], row["horizon_hours"])
-    cells = _cells(tables.attributions, row)
+    target, cells = (row["complication"], row["horizon_hours"]), _cells(tables.attributions, row)
     totals, channels = _totals(cells)
     ranked = sorted(totals, key=lambda name: (-round(abs(totals[name]), 9), name))
     measurements = _measurements(tables.observations, stay)
     dynamic = [name for name in ranked if "static" not in channels[name]]
-    risks = _risks(tables.predictions, stay, target)
-    first = now + float(task.get("gap_hours") or 0.0)
+    risks, first = _risks(tables.predictions, stay, target), now + float(task.get("gap_hours") or 0.0)
     static = tables.stays.filter(pl.col("stay_id") == stay).head(1).to_dicts()
+    visible, capped = _visible(cells, dynamic[:ROWS])
+    lanes = [v for v in dynamic if v in measurements][:LANES]
     drivers = [
         _driver(name, totals[name], channels[name], measurements.get(name, []), now, static[0] if static else {})
         for name in ranked[:DRIVERS]
@@ -157,12 +157,13 @@ def _card(contents: Contents, tables: Explanations, row: dict[str, Any], title: 
         end=max([now, first + target[1], *(hours for hours, _ in risks)]),
         onsets=_onsets(tables.episodes, stay, target[0]),
         risks=thinned(risks, MAX_RISKS),
-        lanes=[Lane(v, thinned(measurements[v], MAX_MEASUREMENTS)) for v in dynamic if v in measurements][:LANES],
+        lanes=[Lane(v, thinned(measurements[v], MAX_MEASUREMENTS)) for v in lanes],
         rows=dynamic[:ROWS],
         measured={v: measurements[v] for v in dynamic[:ROWS] if v in measurements},
-        cells=_visible(cells, dynamic[:ROWS]),
+        cells=visible,
         drivers=drivers,
         listed=fsum(totals[name] for name in ranked[:DRIVERS]),
+        left_out=_left_out(len(risks), max([len(measurements[v]) for v in lanes], default=0), capped),
     )
 
 
@@ -190,12 +191,25 @@ def _totals(cells: Cells) -> tuple[dict[str, float], dict[str, dict[str, float]]
     return totals, {v: {c: fsum(values) for c, values in by.items()} for v, by in sizes.items()}
 
 
-def _visible(cells: Cells, rows: list[str]) -> Cells:
-    """Return the cells of the shown rows that are strong enough to be seen, the strongest at most MAX_CELLS."""
+def _visible(cells: Cells, rows: list[str]) -> tuple[Cells, int]:
+    """Return the cells of the shown rows that are strong enough to be seen, and how many more the chart cannot hold."""
     size = {cell: abs(fsum(shares.values())) for cell, shares in cells.items() if cell[0] in rows}
     strongest = max(size.values(), default=0.0)
-    seen = sorted((c for c in size if size[c] > FAINT * strongest), key=lambda c: (-round(size[c], 9), c))[:MAX_CELLS]
-    return {cell: cells[cell] for cell in sorted(seen, key=lambda c: (rows.index(c[0]), c[1]))}
+    seen = sorted((c for c in size if size[c] > FAINT * strongest), key=lambda c: (-round(size[c], 9), c))
+    kept = sorted(seen[:MAX_CELLS], key=lambda c: (rows.index(c[0]), c[1]))
+    return {cell: cells[cell] for cell in kept}, len(seen) - len(kept)
+
+
+def _left_out(risks: int, measurements: int, cells: int) -> str:
+    """Return one sentence on what the chart of a long stay does not show; empty when it shows all."""
+    parts = []
+    if cells:
+        parts.append(f"the {words.count(cells)} weakest contributions above 1\N{NO-BREAK SPACE}%")
+    if measurements > MAX_MEASUREMENTS:
+        parts.append(f"all but {MAX_MEASUREMENTS} evenly chosen of up to {words.count(measurements)} points of a lane")
+    if risks > MAX_RISKS:
+        parts.append(f"all but {MAX_RISKS} evenly chosen of {words.count(risks)} risks")
+    return f"A long stay; not drawn: {'; '.join(parts)}." if parts else ""
 
 
 def _driver(

@@ -70,7 +70,7 @@ def fingerprint(root: Path | str, suffix: str = "") -> str:
 
 
 def inputs(root: Path | str, suffix: str) -> list[Path]:
-    """Return the files that `records` reads, sorted: loose records and archives."""
+    """Return the files that `records` reads, sorted: loose records and archives; no resource forks of macOS (`._x`)."""
     root = Path(root)
     if root.is_file():
         if not root.name.endswith((*ARCHIVES, suffix)):
@@ -78,11 +78,11 @@ def inputs(root: Path | str, suffix: str) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise InputError(f"there is no file or folder {root}; give the data with source.root=FOLDER_OR_ARCHIVE")
-    return sorted(p for p in root.rglob("*") if p.name.endswith((*ARCHIVES, suffix)) and p.is_file())
+    return sorted(p for p in root.rglob("*") if _wanted(p.name, (*ARCHIVES, suffix)) and p.is_file())
 
 
 def _members(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the members of one archive; macOS resource forks (`._x`) are not records."""
+    """Yield the members of one archive."""
     try:
         if path.name.endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
@@ -110,6 +110,6 @@ def _opened(path: Path) -> IO[bytes]:
     return path.open("rb") if path.name.endswith(".tar") else cast("IO[bytes]", gzip.open(path))
 
 
-def _wanted(name: str, suffix: str) -> bool:
+def _wanted(name: str, suffix: str | tuple[str, ...]) -> bool:
     base = name.rsplit("/", 1)[-1]
     return base.endswith(suffix) and not base.startswith("._")

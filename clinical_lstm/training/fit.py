@@ -16,14 +16,24 @@ import pytorch_lightning
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
+from clinical_lstm.calibration import KINDS
 from clinical_lstm.errors import InputError, closest
 from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.training.data import TrainingData
 from clinical_lstm.training.datamodule import DataModule
 from clinical_lstm.training.module import Training
-from clinical_lstm.training.weights import base_rates
+from clinical_lstm.training.operating import RULES
+from clinical_lstm.training.weights import WEIGHTINGS, base_rates
 
 MONITORS = {"val_loss": "min", "val_auroc": "max", "val_auprc": "max"}
+CHOICES = {
+    "monitor": list(MONITORS),
+    "weighting": WEIGHTINGS,
+    "calibration": ["auto", *KINDS],
+    "threshold": RULES,
+    "precision": ["32-true", "16-mixed", "bf16-mixed", "64-true"],
+    "accelerator": ["auto", "cpu", "gpu", "mps"],
+}
 
 
 @dataclass(frozen=True)
@@ -47,16 +57,24 @@ class TrainerSettings:
 
     @staticmethod
     def of(spec: dict[str, Any]) -> TrainerSettings:
-        """Return the settings that a configuration describes; raises InputError on an unknown key or metric."""
-        known = list(TrainerSettings.__dataclass_fields__)
-        for key in spec:
+        """Return the settings that a configuration describes; raises InputError on an unknown key, type or choice."""
+        known = TrainerSettings.__dataclass_fields__
+        for key, value in spec.items():
             if key not in known:
-                raise InputError(f"trainer takes no {key!r}: {closest(key, known)}")
+                raise InputError(f"trainer takes no {key!r}: {closest(key, list(known))}")
+            default = known[key].default
+            kinds = (int, float) if isinstance(default, float) else (type(default),)
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise InputError(f"trainer.{key} must be of the type of its default {default!r}, not {value!r}")
+            if value not in CHOICES.get(key, [value]):
+                raise InputError(f"trainer.{key}={value}: {closest(str(value), CHOICES[key])}")
         settings = TrainerSettings(**spec)
-        if settings.monitor not in MONITORS:
-            raise InputError(f"trainer.monitor={settings.monitor}: {closest(settings.monitor, list(MONITORS))}")
         if min(settings.epochs, settings.batch_size, settings.length_groups) < 1:
             raise InputError("trainer.epochs, trainer.batch_size and trainer.length_groups must be at least 1")
+        if settings.learning_rate <= 0 or not 0 <= settings.warmup_share <= 1:
+            raise InputError("trainer.learning_rate must be above 0, trainer.warmup_share in 0..1")
+        if min(settings.patience, settings.weight_decay, settings.gradient_clip) < 0:
+            raise InputError("trainer.patience, trainer.weight_decay and trainer.gradient_clip must not be negative")
         return settings
 
 
@@ -73,6 +91,14 @@ class _EpochLine(Callback):
         numbers = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
         self.say(f"train: epoch {int(row['epoch']) + 1}/{trainer.max_epochs}  {numbers}")
         self.on_epoch(row)
+
+
+class _Stop(EarlyStopping):
+    """Stop early; a training resumed after it had stopped does not go on."""
+
+    def on_train_start(self, trainer: pytorch_lightning.Trainer, module: pytorch_lightning.LightningModule) -> None:
+        """Stop before the first epoch when a checkpoint says that patience had run out."""
+        trainer.should_stop = self.wait_count >= self.patience
 
 
 def fit(
@@ -96,10 +122,12 @@ def fit(
     module = _module(model, data, settings, seed)
     mode = MONITORS[settings.monitor]
     keep = ModelCheckpoint(
-        checkpoints, filename="best", monitor=settings.monitor, mode=mode, save_last=True, enable_version_counter=False
+        checkpoints, filename="best", monitor=settings.monitor, mode=mode, enable_version_counter=False
     )
-    stop = EarlyStopping(settings.monitor, mode=mode, patience=settings.patience, check_finite=True)
-    trainer = _trainer(settings, [keep, stop, _EpochLine(say, on_epoch)])
+    # `save_last` of the one above would save only when the best improves.
+    every = ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False)
+    stop = _Stop(settings.monitor, mode=mode, patience=settings.patience, check_finite=True)
+    trainer = _trainer(settings, [stop, _EpochLine(say, on_epoch), keep, every])
     last = checkpoints / "last.ckpt"
     if resume and last.is_file():
         say(f"train: resuming from {last}")

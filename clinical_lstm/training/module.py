@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,13 @@ class Training(pytorch_lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with linear warm-up and cosine decay over the planned steps."""
         optimiser = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        # OneCycleLR divides by zero in a warm-up of exactly one step, and the rate of a lone step would be 0.
+        steps, share = max(self.steps, 2), self.warmup_share
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
             max_lr=self.learning_rate,
-            total_steps=self.steps,
-            pct_start=self.warmup_share,
+            total_steps=steps,
+            pct_start=math.nextafter(share, 0) if share * steps == 1 else share,
             cycle_momentum=False,
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -114,7 +114,9 @@ def test_altered_and_missing_files_are_named(done: Directory) -> None:
     (done.path / "sub" / "a.txt").write_text("A")
     (done.path / "b.txt").unlink()
     assert not done.is_done("prepare", "key")
-    message = r"mine is damaged: b\.txt is missing; sub/a\.txt was altered after prepare wrote it; make it again with: make"
+    message = (
+        r"mine is damaged: b\.txt is missing; sub/a\.txt was altered after prepare wrote it; make it again with: make"
+    )
     with pytest.raises(InputError, match=message):
         done.require("prepare", "make")
 

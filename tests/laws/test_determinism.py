@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def training(cohort: Cohort, folder: Path, seed: int = 1, **more: Any) -> Run:
-    return train(cohort, SPEC, SETTINGS, seed, folder / "tiny", "key", say=lambda line: None, **more)
+def training(cohort: Cohort, folder: Path, seed: int = 1, settings: TrainerSettings = SETTINGS, **more: Any) -> Run:
+    return train(cohort, SPEC, settings, seed, folder / "tiny", "key", say=lambda line: None, **more)
 
 
 def stop_in(epoch: int, kind: type[BaseException]) -> Callable[[dict[str, float]], None]:
@@ -86,19 +87,19 @@ def test_resumed_training_equals_the_uninterrupted_one(
     assert not (run.path / "checkpoints").exists()
 
 
-def test_training_killed_while_it_writes_is_resumed(
-    tiny_cohort: Cohort, uninterrupted: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All epochs are done, the files are not."""
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
-        patch.setattr("clinical_lstm.training.train._write_operation", no_space)
-        training(tiny_cohort, tmp_path)
-    resumed = bits(training(tiny_cohort, tmp_path, resume=True))
-    assert [name for name in resumed if resumed[name] != uninterrupted[name]] == []
-
-
-def no_space(*arguments: Any) -> None:
-    raise OSError("no space left on device")
+@pytest.mark.parametrize("patience", [5, 1])
+def test_training_killed_while_it_writes_is_resumed(patience: int, tiny_cohort: Cohort, tmp_path: Path) -> None:
+    """All epochs are done, or patience has run out; the files are not there yet."""
+    settings = replace(SETTINGS, patience=patience, learning_rate=0.05)
+    whole = training(tiny_cohort, tmp_path / "whole", settings=settings)
+    assert (whole.json("timing.json")["epochs"] < settings.epochs) == (patience == 1)
+    obstacle = tmp_path / "killed" / "tiny" / "weights.safetensors"
+    obstacle.mkdir(parents=True)
+    with pytest.raises(OSError):
+        training(tiny_cohort, tmp_path / "killed", settings=settings)
+    obstacle.rmdir()
+    resumed, expected = bits(training(tiny_cohort, tmp_path / "killed", settings=settings, resume=True)), bits(whole)
+    assert [name for name in resumed if resumed[name] != expected[name]] == []
 
 
 def test_shards_and_folders_do_not_change_a_bit_of_a_cohort(

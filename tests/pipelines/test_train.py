@@ -54,7 +54,8 @@ def test_stopped_and_resumed_is_bit_for_bit_the_same(cohort, cli, stop):
 
 def test_resume_refuses_other_settings_and_an_empty_place(cohort, cli):
     process = start(cohort, "run=cut")
-    process.stdout.readline()
+    assert "epoch 1/4" in process.stdout.readline()
+    assert "epoch 2/4" in process.stdout.readline()
     process.kill()
     process.communicate()
     other = cli(cohort, "train", *SMALL, "run=cut", "resume=true", "trainer.learning_rate=0.1")

@@ -130,3 +130,14 @@ def test_embedded_json_cannot_end_its_script() -> None:
     assert not set(text) & set("<>&\u2028")
     with pytest.raises(ValueError, match="not JSON compliant"):
         embedded({"a": float("nan")})
+
+
+def test_claims_an_unseen_split_only_where_it_is_recorded(build_run: Callable[..., Run], tmp_path: Path) -> None:
+    run = build_run(tmp_path, explain=False)
+    pages = []
+    for facts in ({}, {"split": "val"}, {"split": "test"}):
+        run.mark("evaluate", "key", ["scores.parquet"], **facts)
+        pages.append(write_page(run, tmp_path / "page.html").read_text(encoding="utf-8"))
+    for page, name in zip(pages, ["evaluated split", "val split", "test split"]):
+        assert f"Every number is computed on the {name}." in page
+        assert ("none of whom the model has seen" in page) is (name == "test split")

@@ -79,3 +79,19 @@ def test_outcome_and_alarm_in_words(contents: Contents) -> None:
     assert dataclasses.replace(card, risk=0.07).alarm.startswith("no alarm at 8")
     assert dataclasses.replace(card, threshold=None).alarm == "no alarm threshold"
     assert card.window == (48.0, 54.0)
+
+
+def test_what_a_long_stay_leaves_out_is_said(contents: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = stays.cards(contents)[0]
+    assert whole.left_out == ""
+    monkeypatch.setattr(stays, "MAX_CELLS", 20)
+    monkeypatch.setattr(stays, "MAX_MEASUREMENTS", 30)
+    monkeypatch.setattr(stays, "MAX_RISKS", 40)
+    card = stays.cards(contents)[0]
+    assert len(card.cells) == 20
+    assert f"the {len(whole.cells) - 20} weakest contributions" in card.left_out
+    assert "all but 30 evenly chosen of up to 60 points" in card.left_out
+    assert "all but 40 evenly chosen of 60 risks" in card.left_out
+    kept = min(abs(fsum(shares.values())) for shares in card.cells.values())
+    lost = [abs(fsum(shares.values())) for cell, shares in whole.cells.items() if cell not in card.cells]
+    assert max(lost) <= kept

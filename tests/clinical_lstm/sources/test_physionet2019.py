@@ -70,7 +70,7 @@ def test_shipped_sample_is_one_in_ten_of_both_hospitals(sample: Path) -> None:
     }
     loose = read(sample.parent, shard_stays=1500)
     for table, again in zip(extract[:4], loose[:4]):
-        assert_frame_equal(table, again)
+        assert_frame_equal(table.sort(table.columns), again.sort(table.columns))
 
 
 def test_row_becomes_observations_at_the_end_of_its_hour(tmp_path: Path) -> None:
@@ -161,8 +161,11 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({"header": HEADER[3:], "rows": [row(1, HEADER[3:])]}, r"missing column\(s\): HR; unexpected: none"),
     "extra": ({"header": HEADER + "|X", "rows": [row(1, HEADER + "|X")]}, "unexpected: X"),
     "twice": ({"header": HEADER + "|HR", "rows": [row(1, HEADER + "|HR")]}, "unexpected: HR"),
-    "text": ({"rows": [row(1), row(2, HR="high")]}, r"text where a number belongs, 1 time.*p000007\.psv, line 3: 'high'"),
-    "blanks": ({"rows": [row(1, HR=" 80")]}, "line 2: ' 80'"),
+    "text": (
+        {"rows": [row(1), row(2, HR="high")]},
+        r"text where a number belongs, 1 time.*p000007\.psv, line 3: 'high'",
+    ),
+    "blanks": ({"rows": [row(1, HR=" 80 ")]}, "line 2: ' 80 '"),
     "no row": ({"rows": []}, r"p000007\.psv has a header and no row"),
     "truncated": ({"rows": [row(1), row(2)[:-9]]}, r"p000007\.psv has rows with other than 41 fields"),
     "shifted": ({"rows": [row(1)[:-2], row(2) + "|0"]}, r"line 2: 1 field\(s\) too few"),
@@ -189,7 +192,9 @@ def test_records_of_other_columns_are_told_apart(tmp_path: Path) -> None:
     unlabelled = HEADER.removesuffix("|SepsisLabel")
     write(tmp_path / "p000001.psv", [row(1)])
     write(tmp_path / "p000002.psv", [row(1, unlabelled)], unlabelled)
-    with pytest.raises(InputError, match=r"p000002\.psv has other columns than .*p000001.*missing column\(s\): SepsisLa"):
+    with pytest.raises(
+        InputError, match=r"p000002\.psv has other columns than .*p000001.*missing column\(s\): SepsisLa"
+    ):
         read(tmp_path)
     reordered = "|".join(reversed(HEADER.split("|")))
     write(tmp_path / "p000002.psv", [row(1, reordered)], reordered)

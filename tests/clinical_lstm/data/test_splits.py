@@ -1,0 +1,154 @@
+"""A split is by patient and by a hash: no order, no neighbour and no file layout can move one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clinical_lstm.data import splits
+from clinical_lstm.errors import InputError
+from clinical_lstm.schemas import SPLITS
+
+FRACTIONS = {"train": 0.65, "val": 0.1, "calib": 0.1, "test": 0.15}
+REST = {"train": 0.76, "val": 0.12, "calib": 0.12, "test": 0.0}
+
+
+def cohort(patients: int, stays: int = 2) -> tuple[pl.DataFrame, pl.Series]:
+    """Return the stays of `patients`, two hospitals 2:1, one in ten patients with an event in their last stay."""
+    rows = [
+        (f"p{p}s{s}", f"p{p}", "AAB"[p % 3], p % 10 == 0 and s == stays - 1)
+        for p in range(patients)
+        for s in range(stays)
+    ]
+    table = pl.DataFrame(rows, schema=["stay_id", "patient_id", "site", "event"], orient="row")
+    return table.drop("event"), table["event"]
+
+
+def of_patients(table: pl.DataFrame) -> dict[str, str]:
+    """Return the one split of every patient."""
+    splits.check_disjoint(table)
+    return dict(table.select("patient_id", pl.col("split").cast(pl.String)).unique().rows())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 60),
+    st.randoms(use_true_random=False),
+    st.sampled_from([{}, {"stratify": False}, {"fold": 1, "folds": 3}, {"fold": 0, "stratify": False}, {"site": "A"}]),
+)
+def test_row_order_is_irrelevant_and_a_patient_is_in_one_split(
+    patients: int, random: Any, arguments: dict[str, Any]
+) -> None:
+    stays, event = cohort(patients)
+    whole = splits.assign(stays, event, FRACTIONS, **arguments)
+    assert whole.drop("split").equals(stays), "the stays keep their order"
+    order = list(range(stays.height))
+    random.shuffle(order)
+    shuffled = splits.assign(stays[order], event[order], FRACTIONS, **arguments)
+    assert of_patients(shuffled) == of_patients(whole)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_fractions_hold_within_rounding_in_every_stratum(seed: int) -> None:
+    stays, event = cohort(500)
+    table = splits.assign(stays, event, FRACTIONS, seed=seed).with_columns(event.alias("event"))
+    patients = table.group_by("patient_id").agg(pl.col("site", "split").first(), pl.col("event").any())
+    for _, stratum in patients.group_by("site", "event"):
+        for split, share in FRACTIONS.items():
+            count = stratum.filter(pl.col("split") == split).height
+            assert abs(count - share * stratum.height) <= 1
+
+
+def test_seed_moves_patients() -> None:
+    stays, event = cohort(200)
+    one, two = (of_patients(splits.assign(stays, event, FRACTIONS, seed=seed)) for seed in (0, 1))
+    assert 0.2 < sum(one[p] != two[p] for p in one) / len(one) < 0.8
+
+
+def test_unstratified_split_moves_nobody_when_patients_are_added_or_events_change() -> None:
+    few, event = cohort(100)
+    many, more = cohort(3000)
+    before = of_patients(splits.assign(few, ~event, FRACTIONS, stratify=False))
+    after = of_patients(splits.assign(many, more, FRACTIONS, stratify=False))
+    assert all(after[patient] == split for patient, split in before.items())
+    shares = {split: list(after.values()).count(split) / len(after) for split in SPLITS}
+    assert shares == pytest.approx(FRACTIONS, abs=0.03)
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_folds_part_the_patients_and_leave_every_split_its_share(stratify: bool) -> None:
+    stays, event = cohort(600)
+    folds = [of_patients(splits.assign(stays, event, REST, stratify, fold=k)) for k in range(5)]
+    tested = [p for fold in folds for p, split in fold.items() if split == "test"]
+    assert sorted(tested) == sorted(folds[0])
+    for fold in folds:
+        rest = [split for split in fold.values() if split != "test"]
+        for split in ("train", "val", "calib"):
+            assert rest.count(split) / len(rest) == pytest.approx(REST[split], abs=0.04 if stratify else 0.06)
+
+
+def test_site_is_the_test_and_only_the_others_are_shared() -> None:
+    stays, event = cohort(300)
+    table = splits.assign(stays, event, REST, site="B")
+    assert set(table.filter(site="B")["split"]) == {"test"}
+    assert set(table.filter(site="A")["split"]) == {"train", "val", "calib"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fractions": {"train": 1.0}}, "split.fractions must name train, val, calib, test and sum to 1"),
+        ({"fractions": FRACTIONS | {"test": 0.2}}, "sum to 1"),
+        ({"fractions": FRACTIONS | {"train": 0.9, "test": -0.1}}, "sum to 1"),
+        ({"site": "C"}, r"split\.site=C is no site of this data; there are: A, B"),
+        ({"fold": 5}, r"split\.fold must be in 0\.\.4, not 5"),
+        ({"fold": -1}, r"split\.fold must be in 0\.\.4, not -1"),
+        ({"fold": 1, "site": "A"}, r"split\.site=A and split\.fold=1 both choose the test patients"),
+    ],
+)
+def test_impossible_splits_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        splits.assign(*cohort(30), **{"fractions": FRACTIONS, **arguments})
+
+
+@pytest.mark.parametrize("key", ["patient_id", "stay_id"])
+def test_given_table_is_used_as_it_is(tmp_path: Path, key: str) -> None:
+    stays, event = cohort(40)
+    wanted = stays.select("patient_id").with_columns(split=pl.Series([SPLITS[i // 2 % 4] for i in range(80)]))
+    given = wanted.with_columns(stays["stay_id"]).select(key, "split").unique()
+    given.sample(fraction=1, shuffle=True, seed=0).write_csv(tmp_path / "mine.csv")
+    table = splits.assign(stays, event, {}, table=str(tmp_path / "mine.csv"))
+    assert table["split"].cast(pl.String).to_list() == wanted["split"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"there is no split table .*mine\.csv"),
+        ("", r"mine\.csv is no CSV table"),
+        ("patient_id,split\np0,train,extra\n", r"mine\.csv is no CSV table"),
+        ("patient,split\np0,train\n", r"needs the columns patient_id \(or stay_id\) and split; it has patient, split"),
+        ("patient_id,set\np0,train\n", "needs the columns"),
+        ("patient_id,split\np0,training\np1,test\n", r"names the split\(s\) training; there are: train, val"),
+        ("patient_id,split\np0,train\np1,test\np0,test\n", r"lists 1 patient_id\(s\) twice, the first is p0"),
+        ("patient_id,split\np0,train\n", r"has no split for 2 stay\(s\), the first is p1s0"),
+        ("patient_id,split\np0,train\np1,\n", r"has no split for 2 stay\(s\), the first is p1s0"),
+    ],
+)
+def test_every_fault_of_a_given_table_is_told(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "mine.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        splits.assign(*cohort(2), {}, table=str(tmp_path / "mine.csv"))
+
+
+def test_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("stay_id,split\np0s0,train\np0s1,test\np1s0,train\np1s1,train\n")
+    torn = splits.assign(*cohort(2), {}, table=str(tmp_path / "mine.csv"))
+    with pytest.raises(InputError, match=r"1 patient\(s\) are in two splits, the first is p0"):
+        splits.check_disjoint(torn)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from clinical_lstm.batch import Batch
+from clinical_lstm.models.inputs import FlatInputs
+
+BATCH = Batch(
+    values=torch.tensor([[[0.5, -1.0], [0.5, 2.0]]]),
+    mask=torch.tensor([[[1.0, 1.0], [0.0, 1.0]]]),
+    delta=torch.tensor([[[0.0, 0.5], [1.0, 0.0]]]),
+    hours=torch.tensor([[1.0, 48.0]]),
+    static=torch.tensor([[0.3]]),
+    lengths=torch.tensor([2]),
+)
+
+
+def test_features_are_what_the_equation_says() -> None:
+    found = FlatInputs(2, 1)(BATCH)
+    quarter = [math.log1p(x) / 4 for x in (1.0, 48.0)]
+    first = [0.5, -1.0, 1.0, 1.0, 0.0, math.log1p(0.5) / 4, 0.3, quarter[0]]
+    second = [0.5, 2.0, 0.0, 1.0, math.log1p(1.0) / 4, 0.0, 0.3, quarter[1]]
+    assert torch.allclose(found, torch.tensor([[first, second]]))
+    assert 0.9 < quarter[1] < 1.1
+
+
+@pytest.mark.parametrize(("left_out", "columns"), [("mask", [2, 3]), ("delta", [4, 5]), ("hours", [7])])
+def test_a_channel_can_be_left_out(left_out: str, columns: list[int]) -> None:
+    inputs = FlatInputs(2, 1, **{left_out: False})
+    found = inputs(BATCH)
+    kept = [column for column in range(8) if column not in columns]
+    assert torch.equal(found, FlatInputs(2, 1)(BATCH)[..., kept])
+    assert inputs.width == found.shape[2] == len(kept)
+
+
+def test_nothing_is_learnt_here() -> None:
+    assert not list(FlatInputs(2, 1).parameters())
+    assert not FlatInputs(2, 1).state_dict()
