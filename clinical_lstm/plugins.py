@@ -63,7 +63,9 @@ def bind(folder: str, spec: Mapping[str, Any], **sizes: Any) -> tuple[Callable[.
             options = [p for p in accepted if p not in sizes]
             raise InputError(f"{folder}/{spec['name']} takes no {key!r}: {closest(key, options)}")
     arguments = {key: value for key, value in sizes.items() if key in accepted} | ordered
-    lacking = [key for key, p in accepted.items() if p.default is p.empty and key not in arguments]
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [key for key, p in accepted.items() if p.default is p.empty and p.kind not in optional]
+    lacking = [key for key in needed if key not in arguments]
     if lacking:
         raise InputError(f"{folder}/{spec['name']} needs a value for {', '.join(lacking)}")
     return plugin, arguments

@@ -108,9 +108,7 @@ def _compose_and_call(stage: str, arguments: list[str]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import hydra
-    from hydra.errors import HydraException
     from omegaconf import DictConfig
-    from omegaconf.errors import OmegaConfBaseException
 
     from pipelines.config import register
 
@@ -119,24 +117,7 @@ def _compose_and_call(stage: str, arguments: list[str]) -> int:
     status: list[int] = []
 
     def guarded(config: DictConfig) -> None:
-        try:
-            main(config)
-        except InputError as fault:
-            print(f"clinical-lstm {stage}: {fault}", file=sys.stderr)
-            status.append(2)
-        except OSError as fault:
-            print(f"clinical-lstm {stage}: {_disk_fault(fault)}", file=sys.stderr)
-            status.append(2)
-        except (HydraException, OmegaConfBaseException) as fault:
-            print(f"clinical-lstm {stage}: {_first_line(fault)}", file=sys.stderr)
-            status.append(2)
-        except KeyboardInterrupt:
-            print(
-                f"\nclinical-lstm {stage}: interrupted; nothing half-written is left. The same command starts again"
-                + (" (resume=true continues at the last finished epoch)." if stage in ("train", "run") else "."),
-                file=sys.stderr,
-            )
-            status.append(130)
+        status.append(_call(stage, main, config))
 
     def interrupt(number: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once: what cleans up must not be interrupted too
@@ -149,6 +130,30 @@ def _compose_and_call(stage: str, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return max(status, default=0)
+
+
+def _call(stage: str, main: Callable[[Any], Any], config: Any) -> int:
+    """Run a stage with a composed configuration; say in one line what went wrong and return the exit status."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        main(config)
+    except KeyboardInterrupt:
+        again = " (resume=true continues at the last finished epoch)." if stage in ("train", "run") else "."
+        start = f"\nclinical-lstm {stage}: interrupted; nothing half-written is left. The same command starts again"
+        print(start + again, file=sys.stderr)
+        return 130
+    except InputError as fault:
+        message = str(fault)
+    except OSError as fault:
+        message = _disk_fault(fault)
+    except (HydraException, OmegaConfBaseException) as fault:
+        message = _first_line(fault)
+    else:
+        return 0
+    print(f"clinical-lstm {stage}: {message}", file=sys.stderr)
+    return 2
 
 
 def _disk_fault(fault: OSError) -> str:

@@ -220,18 +220,11 @@ def _log_model(run: Run, run_id: str) -> None:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    text, number = "string", "double"
-    inputs = Schema(
-        [ColSpec(text, "stay_id"), ColSpec(number, "hours"), ColSpec(text, "variable"), ColSpec(number, "value")]
-    )
-    outputs = Schema(
-        [
-            ColSpec(text, "stay_id"),
-            ColSpec(number, "hours"),
-            ColSpec(text, "complication"),
-            ColSpec(number, "horizon_hours"),
-            ColSpec(number, "risk"),
-        ]
+    texts = {"stay_id", "variable", "complication"}
+    given = ["stay_id", "hours", "variable", "value"]
+    found = ["stay_id", "hours", "complication", "horizon_hours", "risk"]
+    inputs, outputs = (
+        Schema([ColSpec("string" if name in texts else "double", name) for name in names]) for names in (given, found)
     )
     package = Path(clinical_lstm.__file__).parent
     with tempfile.TemporaryDirectory() as folder:

@@ -53,8 +53,8 @@ def refuse_degenerate(counts: Mapping[str, Mapping[str, Any]]) -> None:
                 faults.append(f"{where} has {positives} positive of {rows} rows in {count['stays']} stays")
     if faults:
         raise InputError(
-            f"a split holds one class only ({len(faults)} time(s)): {'; '.join(faults)}. Use more stays, another complication or "
-            "horizon, or other split.fractions"
+            f"a split holds one class only ({len(faults)} time(s)): {'; '.join(faults)}. Use more stays, another "
+            "complication or horizon, or other split.fractions"
         )
 
 

@@ -42,12 +42,13 @@ class LSTM(SequenceModel):
         hidden: int = 64,
         layers: int = 1,
         dropout: float = 0.3,
+        variable_dropout: float = 0.0,
         mask: bool = True,
         delta: bool = True,
         hours: bool = True,
     ) -> None:
         super().__init__()
-        self.inputs = FlatInputs(n_variables, n_static, mask, delta, hours)
+        self.inputs = FlatInputs(n_variables, n_static, mask, delta, hours, variable_dropout)
         between = dropout if layers > 1 else 0.0
         self.lstm = nn.LSTM(self.inputs.width, hidden, layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(dropout)

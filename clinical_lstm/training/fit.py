@@ -31,8 +31,8 @@ CHOICES = {
     "weighting": WEIGHTINGS,
     "calibration": ["auto", *KINDS],
     "threshold": RULES,
-    "precision": ["32-true", "16-mixed", "bf16-mixed", "64-true"],
-    "accelerator": ["auto", "cpu", "gpu", "mps"],
+    "precision": ["32-true", "bf16-mixed", "16-mixed"],
+    "accelerator": ["auto", "cpu", "gpu"],
 }
 
 
@@ -155,6 +155,8 @@ def _module(model: SequenceModel, data: TrainingData, settings: TrainerSettings,
 
 
 def _trainer(settings: TrainerSettings, callbacks: list[Callback]) -> pytorch_lightning.Trainer:
+    if settings.accelerator == "gpu" and not torch.cuda.is_available():
+        raise InputError("trainer.accelerator=gpu: this machine has no GPU that torch can use; use cpu or auto")
     bar: list[Callback] = [TQDMProgressBar(leave=False)] if sys.stderr.isatty() else []
     return pytorch_lightning.Trainer(
         max_epochs=settings.epochs,

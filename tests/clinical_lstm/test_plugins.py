@@ -54,7 +54,7 @@ def test_offers_that_nobody_asked_for_are_left_out_and_orders_win() -> None:
 
 def test_dotted_name_loads_a_module_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hospital").mkdir()
-    module = "from pathlib import Path\ndef _hidden(): ...\ndef ours(beds=1): return beds, Path\n"
+    module = "from pathlib import Path\ndef _hidden(): ...\ndef ours(beds=1, *rest, **more): return beds, Path\n"
     (tmp_path / "hospital" / "wards.py").write_text(module)
     (tmp_path / "hospital" / "crowd.py").write_text("class One: ...\nclass Two: ...\n")
     (tmp_path / "hospital" / "desert.py").write_text("from pathlib import Path\n")

@@ -167,6 +167,11 @@ def test_empty_long_table_is_told() -> None:
         extract_of(schemas.empty(schemas.Observations))
 
 
+def test_last_static_value_counts() -> None:
+    ages = [ROW | {"variable": "age_years", "value": value} for value in (60.0, 61.0)]
+    assert extract_of(pl.DataFrame([*ages, ROW])).stays["age_years"].to_list() == [61.0]
+
+
 def test_rows_of_a_long_table_are_never_lost() -> None:
     rows = [ROW, ROW | {"hours": 2.0, "variable": None}, ROW | {"stay_id": "b", "hours": 0.0, "variable": "age_years"}]
     found = extract_of(pl.DataFrame(rows))

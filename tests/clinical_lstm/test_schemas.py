@@ -74,7 +74,7 @@ def test_missing_column_and_wrong_type_are_told() -> None:
     table = _table("Observations")
     with pytest.raises(InputError, match=r"it lacks the column\(s\) hours, value; run prepare"):
         schemas.check(schemas.Observations, table.drop("hours", "value"), "it", advice="run prepare")
-    with pytest.raises(InputError, match="it breaks its contract Observations: .*hours"):
+    with pytest.raises(InputError, match=r"it breaks its contract Observations: .*hours"):
         schemas.check(schemas.Observations, table.with_columns(hours=pl.lit("one")), "it")
 
 

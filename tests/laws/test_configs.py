@@ -79,7 +79,7 @@ def test_every_experiment_composes_and_binds(experiment: str) -> None:
 
 @pytest.mark.parametrize(("group", "folder"), [*PLUGINS.items(), ("baseline", "baselines")])
 def test_every_argument_of_a_plugin_stands_in_its_file(group: str, folder: str) -> None:
-    """Only a key that stands there can be set on the command line."""
+    """The file is where a plug-in's arguments are explained and their defaults read."""
     for option in GROUPS[group]:
         node = composed(f"{group}={option}")[group]
         spec = plain(node[option] if group == "baseline" else node)

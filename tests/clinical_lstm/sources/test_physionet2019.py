@@ -131,6 +131,7 @@ def test_records_without_labels_are_new_data(tmp_path: Path) -> None:
         ("setB/training_setA/p100007.psv", "A"),
         ("set-b/p000007.psv", "B"),
         ("onset_before/dataset_backup/p000007.psv", "A"),
+        ("dataset_b/p000007.psv", "A"),
     ],
 )
 def test_site_is_the_set_of_the_folder_else_of_the_number(tmp_path: Path, path: str, site: str) -> None:
