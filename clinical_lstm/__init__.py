@@ -31,7 +31,7 @@ Imports go down only; parts of the same level never import each other (a test ho
        reporting/    the page (Altair, Jinja2)
     5  pipelines     the command line, Hydra and MLflow (beside this package)
 
-Nothing heavy is imported until it is needed: `import clinical_lstm` is instant, `prepare` and `report` never load torch.
+Nothing heavy is imported before it is needed: `prepare` and `report` never load torch.
 
 >>> from clinical_lstm.variables import vocabulary
 >>> vocabulary()["lactate"].label

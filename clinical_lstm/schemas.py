@@ -160,7 +160,7 @@ class Curves(dy.Schema):
 
 
 class Explained(dy.Schema):
-    """One row is an explained prediction; `gap` = |sum of attributions - (logit - baseline_logit)|."""
+    """One row is an explained prediction; `gap` bounds |sum of attributions - (logit - baseline_logit)|."""
 
     stay_id = dy.String(primary_key=True)
     hours = dy.Float64(primary_key=True)

@@ -23,7 +23,7 @@ class Explanation(NamedTuple):
         delta: (B, T, V) share of the time since the last observation.
         static: (B, S) share of the static variables.
         logit: (B,) the model's logit. baseline_logit: (B,) its logit when nothing has been observed.
-        gap: (B,) |sum of attributions - (logit - baseline_logit)|.
+        gap: (B,) bounds |sum of attributions - (logit - baseline_logit)|; errors of parts cannot cancel in it.
         evaluations: (B,) int64 number of times the model was evaluated.
         explained: (B,) bool, False where the gap could not be brought below the explainer's tolerance.
 

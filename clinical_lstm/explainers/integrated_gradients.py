@@ -79,11 +79,10 @@ class IntegratedGradients:
             path = _Path(model, _prefix(batch, int(step.max()) + 1) if model.causal else batch, step, target)
             found, baseline_logit, logit = self._integrate(path)
         total = sum(part.flatten(1).sum(1) for part in found.parts)  # (B,)
-        gap = (total - (logit - baseline_logit)).abs()
+        gap = torch.maximum(found.error, (total - (logit - baseline_logit)).abs())
         padding = (0, 0, 0, steps - path.steps)
         values, mask, delta = (torch.nn.functional.pad(part, padding).numpy() for part in found.parts[:3])  # (B, T, V)
-        explained = (found.error < self.tolerance) & (gap < self.tolerance)
-        rest = (found.parts[3], logit, baseline_logit, gap, found.evaluations, explained)
+        rest = (found.parts[3], logit, baseline_logit, gap, found.evaluations, gap < self.tolerance)
         return Explanation(values, mask, delta, *(part.numpy() for part in rest))
 
     def _integrate(self, path: _Path) -> tuple[_Sums, Tensor, Tensor]:

