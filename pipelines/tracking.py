@@ -158,15 +158,13 @@ def _describe(client: MlflowClient, run_id: str, run: Run) -> None:
     client.log_batch(run_id, params=params, tags=[RunTag(k, str(v)) for k, v in tags.items() if v is not None])
     inputs = client.get_run(run_id).inputs
     if not (inputs and inputs.dataset_inputs):
-        profile = json.dumps(
-            {name: {k: s[k] for k in ("stays", "rows", "events")} for name, s in cohort["splits"].items()}
-        )
+        counts = {name: {k: s[k] for k in ("stays", "rows", "events")} for name, s in cohort["splits"].items()}
         dataset = Dataset(
             name=manifest["cohort"],
             digest=manifest["cohort_outputs"][:16],
             source_type="local",
             source=json.dumps(source["files"]),
-            profile=profile,
+            profile=json.dumps(counts),
         )
         client.log_inputs(run_id, datasets=[DatasetInput(dataset)])
 
@@ -204,9 +202,8 @@ def _log_scores(client: MlflowClient, run_id: str, run: Run) -> None:
     for row in scores.iter_rows(named=True):
         target = f"{row['complication']}_{row['horizon_hours']:g}h/" if several else ""
         subset = "" if row["subset"] == "all" else "/" + row["subset"].replace("=", "_")
-        name = f"test/{target}{row['predictor'].replace(' ', '')}{subset}/{row['metric']}".replace(
-            "test/model/", "test/"
-        )
+        name = f"test/{target}{row['predictor'].replace(' ', '')}{subset}/{row['metric']}"
+        name = name.replace("test/model/", "test/")
         for ending, value in (("", row["value"]), ("_low", row["low"]), ("_high", row["high"])):
             if value is not None and math.isfinite(value):
                 metrics.append(Metric(name + ending, value, now, 0))

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from clinical_lstm.batch import Batch
@@ -33,3 +34,20 @@ class SequenceModel(nn.Module, ABC):
     def start_at(self, base_rates: np.ndarray) -> None:
         """Set the output biases to the base rates (K,) of the training rows."""
         self.head.start_at(base_rates)
+
+
+@torch.no_grad()
+def initialise_gates(lstm: nn.LSTM) -> None:
+    """Make the recurrent weights of every gate orthogonal, the forget biases 1 and all other biases 0.
+
+    Source: Jozefowicz et al., ICML 2015 (forget bias); Saxe et al. 2014, arXiv 1312.6120 (orthogonal weights).
+    """
+    width = lstm.hidden_size
+    for name, weight in lstm.named_parameters():
+        if name.startswith("weight_hh"):
+            for gate in weight.split(width):
+                nn.init.orthogonal_(gate)
+        elif name.startswith("bias"):
+            weight.zero_()
+            if name.startswith("bias_ih"):
+                weight[width : 2 * width] = 1.0  # torch orders the gates i, f, c, o

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from clinical_lstm.batch import Batch
-from clinical_lstm.models.base import SequenceModel
+from clinical_lstm.models.base import SequenceModel, initialise_gates
 from clinical_lstm.models.heads import RiskHead, Target
 from clinical_lstm.models.inputs import FlatInputs
 
@@ -53,19 +52,7 @@ class LSTM(SequenceModel):
         self.lstm = nn.LSTM(self.inputs.width, hidden, layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(dropout)
         self.head = RiskHead(hidden, targets)
-        self._initialise(hidden)
-
-    @torch.no_grad()
-    def _initialise(self, hidden: int) -> None:
-        for name, weight in self.lstm.named_parameters():
-            if name.startswith("weight_hh"):
-                for gate in weight.split(hidden):
-                    nn.init.orthogonal_(gate)
-            elif name.startswith("bias_ih"):
-                weight.zero_()
-                weight[hidden : 2 * hidden] = 1.0  # torch orders the gates i, f, c, o
-            elif name.startswith("bias_hh"):
-                weight.zero_()
+        initialise_gates(self.lstm)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B, T, K)."""

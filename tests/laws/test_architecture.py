@@ -121,13 +121,21 @@ def length_faults(path: str, text: str) -> list[str]:
 
 
 def has_code(text: str) -> bool:
-    """Say whether a module does more than document itself, import and name its exports."""
-    for node in ast.parse(text).body:
-        named = [ast.unparse(target) for target in node.targets] if isinstance(node, ast.Assign) else []
-        plain = isinstance(node, (ast.Import, ast.ImportFrom)) or (named and named[0].startswith("__"))
-        if not plain and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-            return True
-    return False
+    """Say whether a module does more than document itself, import, name its exports and declare types."""
+    return not all(_declares(node) for node in ast.parse(text).body)
+
+
+def _declares(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ClassDef):
+        return all(_declares(inner) for inner in node.body)
+    if isinstance(node, ast.FunctionDef):
+        return len(node.body) == 1 and ast.get_docstring(node) is not None
+    if isinstance(node, ast.Assign):
+        return ast.unparse(node.targets[0]).startswith("__")
+    if isinstance(node, ast.AnnAssign):
+        return node.value is None
+    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return constant or isinstance(node, (ast.Import, ast.ImportFrom))
 
 
 def mirror_faults(path: str, text: str, tests: set[str]) -> list[str]:
@@ -136,7 +144,7 @@ def mirror_faults(path: str, text: str, tests: set[str]) -> list[str]:
     - `a/b/c.py` in `tests/a/b/test_c.py`; a package's own code, `a/b/__init__.py`, in `tests/a/test_b.py`;
     - or together with its neighbours, in the test file of the package it lies in: `a/b/c.py` in `tests/a/test_b.py`.
       The two top packages are no such package.
-    - A module of imports, a docstring and `__names__` only needs none.
+    - A module of imports, docstrings, `__names__` and declared types (no value, no statement) needs none.
     """
     module = Path(path)
     whole = f"tests/{module.parent.parent}/test_{module.parent.name}.py"
@@ -218,6 +226,10 @@ def test_mirror_law_catches_a_module_without_a_test() -> None:
     assert mirror_faults("clinical_lstm/models/__init__.py", code, {"tests/clinical_lstm/models/test_x.py"})
     assert mirror_faults("clinical_lstm/models/x.py", "LEVEL = 3", set())
     assert not mirror_faults("clinical_lstm/models/x.py", code, {"tests/clinical_lstm/test_models.py"})
+    contract = 'class A(Protocol):\n    size: int\n    def f(self) -> int:\n        """Return it."""'
+    assert not mirror_faults("clinical_lstm/models/x.py", contract, set())
+    assert mirror_faults("clinical_lstm/models/x.py", contract + "\n        return 3", set())
+    assert mirror_faults("clinical_lstm/models/x.py", "class A:\n    size: int = 3", set())
     assert not mirror_faults("clinical_lstm/models/__init__.py", '"""Tour."""\nfrom a import b\n__all__ = ["b"]', set())
 
 

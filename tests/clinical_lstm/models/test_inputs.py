@@ -39,3 +39,22 @@ def test_a_channel_can_be_left_out(left_out: str, columns: list[int]) -> None:
 def test_nothing_is_learnt_here() -> None:
     assert not list(FlatInputs(2, 1).parameters())
     assert not FlatInputs(2, 1).state_dict()
+
+
+def test_variable_dropout_hides_whole_variables_of_a_stay_in_training() -> None:
+    torch.manual_seed(0)
+    inputs = FlatInputs(2, 1, variable_dropout=0.3)
+    many = Batch(*(part.expand(2000, *part.shape[1:]) for part in BATCH))
+    unmeasured = BATCH._replace(
+        values=torch.zeros(1, 2, 2), mask=torch.zeros(1, 2, 2), delta=BATCH.hours[:, :, None].expand(-1, -1, 2)
+    )
+    whole, none = (FlatInputs(2, 1)(batch) for batch in (BATCH, unmeasured))
+    assert torch.equal(inputs.eval()(many), whole.expand(2000, -1, -1))
+    found = inputs.train()(many)
+    for variable in range(2):
+        channels = [variable, 2 + variable, 4 + variable]
+        hidden = (found[..., channels] == none[..., channels]).all(dim=(1, 2))
+        kept = (found[..., channels] == whole[..., channels]).all(dim=(1, 2))
+        assert (hidden ^ kept).all()
+        assert hidden.float().mean().item() == pytest.approx(0.3, abs=0.05)
+    assert torch.equal(found[..., 6:], whole[..., 6:].expand(2000, -1, -1))

@@ -89,3 +89,11 @@ def test_channels_can_be_left_out() -> None:
     other = batch()._replace(mask=torch.zeros(3, 7, 4), delta=torch.ones(3, 7, 4))
     model.eval()
     assert torch.equal(model(batch()), model(other))
+
+
+def test_variable_dropout_acts_in_training_only() -> None:
+    model, given = LSTM(4, 2, TARGETS, dropout=0.0, variable_dropout=0.5), batch()
+    model.train()
+    assert not torch.equal(model(given), model(given))
+    model.eval()
+    assert torch.equal(model(given), model(given))
