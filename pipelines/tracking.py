@@ -6,14 +6,9 @@ import contextlib
 import csv
 import json
 import logging
-import math
 import os
-import shutil
-import tempfile
 import time
-import warnings
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +16,13 @@ import polars as pl
 
 import clinical_lstm
 from clinical_lstm.artifacts import Run, read_json, write_json
+from pipelines.logged_model import log_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LINK = "mlflow.json"
-REQUIREMENTS = ["torch", "polars", "numpy", "scikit-learn", "scipy", "safetensors", "dataframely", "mlflow", "pandas"]
+COMPARED = ["auroc", "auprc", "brier", "utility_cinc2019", "utility_pre_onset"]
 # Patient-level tables stay in the run directory: a tracking server may be shared.
 SHARED = {
     "manifest.json",
@@ -84,7 +80,7 @@ class Tracker:
             if report is not None:
                 client.log_artifacts(run_id, str(report), "report")
             if "model" not in client.get_run(run_id).data.tags:
-                _log_model(self.run, run_id)
+                log_model(self.run, run_id)
                 client.set_tag(run_id, "model", "logged")
             client.set_terminated(run_id)
 
@@ -120,7 +116,8 @@ class Tracker:
         client = mlflow.MlflowClient(self.uri)
         found = client.get_experiment_by_name(self.experiment)
         place = self.files.as_uri() if self.uri.startswith("sqlite:") else None
-        experiment_id = found.experiment_id if found else client.create_experiment(self.experiment, place)
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # the view for models, not for chats
+        experiment_id = found.experiment_id if found else client.create_experiment(self.experiment, place, kind)
         self._opened = client, self._run_id(client, experiment_id)
         return self._opened
 
@@ -152,6 +149,8 @@ def _describe(client: MlflowClient, run_id: str, run: Run) -> None:
         "source": source["title"],
         "cohort_digest": manifest["cohort_outputs"],
         "best_epoch": manifest["best_epoch"],
+        "mlflow.source.name": "clinical-lstm train",
+        "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": manifest.get("git_commit"),
         "clinical_lstm": clinical_lstm.__version__,
     }
@@ -191,12 +190,13 @@ def _log_epochs(client: MlflowClient, run_id: str, rows: list[dict[str, float]])
 
 
 def _log_scores(client: MlflowClient, run_id: str, run: Run) -> None:
-    """Log the scores of the model and its baselines on the test split, with their intervals."""
+    """Log the scores of the model, and beside them what it is compared on with the baselines; all is in the report."""
     from mlflow.entities import Metric
 
     if run.marker("evaluate") is None:
         return
-    scores = run.table("scores.parquet").filter(pl.col("value").is_not_null())
+    shown = (pl.col("predictor") == "model") | ((pl.col("subset") == "all") & pl.col("metric").is_in(COMPARED))
+    scores = run.table("scores.parquet").filter(pl.col("value").is_not_null() & shown)
     several = scores.select("complication", "horizon_hours").n_unique() > 1
     now, metrics = int(time.time() * 1000), []
     for row in scores.iter_rows(named=True):
@@ -204,43 +204,11 @@ def _log_scores(client: MlflowClient, run_id: str, run: Run) -> None:
         subset = "" if row["subset"] == "all" else "/" + row["subset"].replace("=", "_")
         name = f"test/{target}{row['predictor'].replace(' ', '')}{subset}/{row['metric']}"
         name = name.replace("test/model/", "test/")
-        for ending, value in (("", row["value"]), ("_low", row["low"]), ("_high", row["high"])):
-            if value is not None and math.isfinite(value):
-                metrics.append(Metric(name + ending, value, now, 0))
+        bounds = [("_low", row["low"]), ("_high", row["high"])] if not subset else []
+        values = [(name + ending, value) for ending, value in [("", row["value"]), *bounds]]
+        metrics += [Metric(key, value, now, 0) for key, value in values if value is not None]
     for begin in range(0, len(metrics), 1000):
         client.log_batch(run_id, metrics=metrics[begin : begin + 1000])
-
-
-def _log_model(run: Run, run_id: str) -> None:
-    """Log the run as a models-from-code pyfunc that brings the package along: no pickle, no path to this checkout."""
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    texts = {"stay_id", "variable", "complication"}
-    given = ["stay_id", "hours", "variable", "value"]
-    found = ["stay_id", "hours", "complication", "horizon_hours", "risk"]
-    inputs, outputs = (
-        Schema([ColSpec("string" if name in texts else "double", name) for name in names]) for names in (given, found)
-    )
-    package = Path(clinical_lstm.__file__).parent
-    with tempfile.TemporaryDirectory() as folder:
-        code = Path(folder) / "clinical_lstm"
-        shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", "samples", "_shells"))
-        own = Path(folder) / "run"
-        for name in [*(run.marker("train") or {})["outputs"], "done/train.json"]:
-            (own / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(run.path / name, own / name)
-        with warnings.catch_warnings(), mlflow.start_run(run_id=run_id):
-            warnings.filterwarnings("ignore", message=".*input example.*")
-            mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(Path(__file__).parent / "served_model.py"),
-                artifacts={"run": str(own)},
-                code_paths=[str(code)],
-                signature=ModelSignature(inputs, outputs),
-                pip_requirements=[f"{name}=={metadata.version(name).split('+')[0]}" for name in REQUIREMENTS],
-            )
 
 
 def _flatten(node: Any, prefix: str = "") -> dict[str, Any]:

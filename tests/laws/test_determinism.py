@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +121,27 @@ def test_shards_and_folders_do_not_change_a_bit_of_a_cohort(
     shared = [n for n in marker if "part-" not in n and n != "manifest.json"]
     assert len(shared) > 9
     assert [n for n in shared if outputs[1][n] != marker[n]] == []
+
+
+PREPARE = """
+import json, sys
+from pathlib import Path
+from clinical_lstm.data.prepare import prepare
+from clinical_lstm.data.task import Task
+from clinical_lstm.sources.physionet2019 import PhysioNet2019
+
+root, path, manifest = sys.argv[1], Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())
+prepare(PhysioNet2019(root, shard_stays=100), Task.of(manifest["task"]), manifest["split"], path, "tiny", {})
+"""
+
+
+def test_another_process_writes_the_same_cohort(tiny_cohort: Cohort, tiny_source: Path, tmp_path: Path) -> None:
+    """Neither the order of sets nor the number of threads is in it."""
+    manifest = tiny_cohort.path / "manifest.json"
+    command = [sys.executable, "-c", PREPARE, str(tiny_source), str(tmp_path / "tiny"), str(manifest)]
+    environment = os.environ | {"PYTHONHASHSEED": "123", "POLARS_MAX_THREADS": "1"}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert Cohort(tmp_path / "tiny").marker("prepare") == tiny_cohort.marker("prepare")
 
 
 def test_predictions_are_the_same_bits_however_stays_are_grouped(tiny_run: Run, tiny_source: Path) -> None:
