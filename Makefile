@@ -1,7 +1,6 @@
 # make demo: set up and run the whole pipeline on the shipped data. make test: set up and run all tests.
 PYTHON ?= python3
 BIN := .venv/bin
-export OMP_WAIT_POLICY := PASSIVE
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: demo test lint browser clean

@@ -141,8 +141,10 @@ class Ragged:
 def assemble(ragged: Ragged, stays: np.ndarray | Sequence[int], scaler: Scaler, steps: int | None = None) -> Batch:
     """Return the `Batch` of `stays` (indices into `ragged`), padded to the longest or to `steps`.
 
-    Forward fill: the index of the last observed step is a running maximum over time, one gather does the rest:
-        last[t] = max { s <= t : observed at s },   value[t] = value[last[t]],   delta[t] = hours[t] - stamp[last[t]].
+    Cells are numbered 1, 2, ... in the order of time, so the last one seen is a running maximum, and two gathers do the
+    rest (number 0, "never seen", holds value 0 and stamp 0):
+
+        last[t] = max { number of a cell at s <= t },  value[t] = value[last[t]],  delta[t] = hours[t] - stamp[last[t]]
     """
     stays = np.asarray(stays, dtype=np.int64)
     lengths = ragged.lengths[stays]
@@ -150,29 +152,25 @@ def assemble(ragged: Ragged, stays: np.ndarray | Sequence[int], scaler: Scaler, 
 
     row, at = _flatten(ragged.step_offsets, stays)
     hours = np.zeros(shape[:2], np.float64)  # (B, T)
-    within = at - ragged.step_offsets[stays][row]
-    hours[row, within] = ragged.hours[at]
+    hours[row, at - ragged.step_offsets[stays][row]] = ragged.hours[at]
 
     row, at = _flatten(ragged.cell_offsets, stays)
     step, variable = ragged.cell_step[at], ragged.cell_variable[at]
-    mask = np.zeros(shape, bool)  # (B, T, V)
-    mask[row, step, variable] = True
-    scaled = np.zeros(shape, np.float32)
-    scaled[row, step, variable] = scaler.measured(ragged.cell_value[at], variable)
-    stamp = np.zeros(shape, np.float32)
-    stamp[row, step, variable] = hours[row, step] - ragged.cell_age[at]
+    value = np.zeros(len(at) + 1, np.float32)
+    value[1:] = scaler.measured(ragged.cell_value[at], variable)
+    stamp = np.zeros(len(at) + 1, np.float32)
+    stamp[1:] = hours[row, step] - ragged.cell_age[at]
 
-    clock = np.arange(shape[1], dtype=np.int32)[:, None]
-    last = np.maximum.accumulate(np.where(mask, clock, -1), axis=1)  # (B, T, V)
-    seen = last >= 0
-    last = np.maximum(last, 0)
-    values = np.where(seen, np.take_along_axis(scaled, last, axis=1), np.float32(0))
-    delta = hours[:, :, None].astype(np.float32) - np.where(seen, np.take_along_axis(stamp, last, axis=1), 0)
-    inside = (np.arange(shape[1]) < lengths[:, None])[:, :, None]  # (B, T, 1)
+    number = np.zeros(shape, np.int32)  # (B, T, V)
+    number.reshape(-1)[(row * shape[1] + step) * shape[2] + variable] = np.arange(1, len(at) + 1)
+    mask = (number > 0).astype(np.float32)
+    last = np.maximum.accumulate(number, axis=1)
+    last *= np.arange(shape[1])[:, None] < lengths[:, None, None]  # nothing lies in the padding
+    delta = hours.astype(np.float32)[:, :, None] - stamp.take(last)
     return Batch(
-        values=values * inside,
-        mask=mask.astype(np.float32),
-        delta=(np.maximum(delta, 0) * inside).astype(np.float32),
+        values=value.take(last),
+        mask=mask,
+        delta=np.maximum(delta, 0, out=delta),
         hours=hours.astype(np.float32),
         static=scaler.fixed(ragged.static[stays]),
         lengths=lengths.astype(np.int64),

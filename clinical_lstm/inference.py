@@ -70,7 +70,7 @@ def build_model(description: dict[str, Any]) -> SequenceModel:
 
 def ready_threads(threads: int) -> None:
     """Set torch's thread count; must come before the first tensor operation (waiting threads must not spin)."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     import torch
 
     torch.set_num_threads(threads)

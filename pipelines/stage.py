@@ -105,7 +105,7 @@ def _checked(stage: str, arguments: list[str]) -> list[str]:
 
 def _compose_and_call(stage: str, arguments: list[str]) -> int:
     """Hand over to Hydra; faults of the stage come back as they are, not as Hydra's traceback."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # waiting threads spin for microseconds, then sleep
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import hydra
     from omegaconf import DictConfig

@@ -90,10 +90,10 @@ def test_build_model_follows_its_description() -> None:
 
 
 def test_ready_threads_sets_the_count_and_quiet_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     inference.ready_threads(1)
     assert torch.get_num_threads() == 1
-    assert inference.os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert inference.os.environ["GOMP_SPINCOUNT"] == "1000"
 
 
 def test_a_run_directory_is_enough_by_itself(
