@@ -27,7 +27,7 @@ from pipelines import places, stage
 from pipelines.tracking import Tracker
 
 KEYS = ["run", "baseline", "evaluation", "seed", "tracking"]
-SHOWN = ["auroc", "auprc", "utility_cinc2019", "utility_pre_onset", "brier", "calibration_slope", "ece_equal_mass"]
+SHOWN = ["auroc", "auprc", "utility_cinc2019", "utility_pre_onset", "calibration_slope"]
 
 
 def main(config: DictConfig) -> Run:
@@ -100,17 +100,26 @@ def _score(run: Run, tables: dict, task: Task, evaluation: dict, seed: int) -> N
 
 
 def _summarise(run: Run, split: str) -> None:
-    """Print the numbers that matter, with intervals."""
-    scores = run.table("scores.parquet").filter(pl.col("subset") == "all", pl.col("metric").is_in(SHOWN))
-    counts = scores.row(0, named=True)
-    prevalence = counts["n_positives"] / max(counts["n_rows"], 1)
-    print(
-        f"evaluate: {split} split: {counts['n_stays']:,} stays, {counts['n_rows']:,} rows, prevalence {prevalence:.2%}"
-    )
-    for row in scores.iter_rows(named=True):
-        target = f"{row['complication']} {row['horizon_hours']:g} h"
-        value = "undefined" if row["value"] is None else f"{row['value']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
-        print(f"evaluate: {row['predictor']:30} {target:20} {row['metric']:20} {value}")
+    """Print the numbers that matter, with intervals: one table per target, one line per predictor."""
+    scores = run.table("scores.parquet").filter(pl.col("subset") == "all")
+    for (complication, horizon), own in scores.group_by("complication", "horizon_hours", maintain_order=True):
+        counts = own.row(0, named=True)
+        prevalence = counts["n_positives"] / max(counts["n_rows"], 1)
+        print(f"\n{complication} within {horizon:g} h, {split} split: {counts['n_stays']:,} stays, "
+              f"{counts['n_rows']:,} rows, prevalence {prevalence:.2%}; 95 % intervals by patient")  # fmt: skip
+        metrics = [metric for metric in SHOWN if metric in own["metric"].to_list()]
+        print(f"{'':28}" + "".join(f"{metric:26}" for metric in metrics))
+        for name in own["predictor"].unique(maintain_order=True):
+            found = {row["metric"]: row for row in own.filter(pl.col("predictor") == name).iter_rows(named=True)}
+            print(f"{name:28}" + "".join(f"{_cell(found.get(metric)):26}" for metric in metrics))
+    print()
+
+
+def _cell(row: dict | None) -> str:
+    if row is None:
+        return ""
+    bounds = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
+    return "undefined" if row["value"] is None else f"{row['value']:.3f}{bounds}"
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ def main(config: DictConfig) -> Path:
     run.verify()
     run.require("evaluate", f"clinical-lstm evaluate run={run.name}")
     folder = Path(config.paths.reports) / run.name
+    print(f"report: drawing {folder / 'index.html'}", flush=True)
     page = write_page(run, folder / "index.html", identifiers=config.report.identifiers)
     write_figures(run, folder / "figures")
     Tracker(places.plain(config.tracking), config.paths.artifacts, run).publish(folder)
