@@ -77,8 +77,7 @@ def _shard(extract: Extract, source: Source, task: Task, folder: Path, number: i
     observations, rejects = clean(extract._replace(stays=stays))
     shards.count("in the source", stays.height, extract.observations.height + extract.rejects.height)
     shards.count("after cleaning", stays.height, observations.height)
-    empty = stays.join(observations.select("stay_id").unique(), on="stay_id", how="anti")
-    stays = stays.join(empty.select("stay_id"), on="stay_id", how="anti", maintain_order="left")
+    stays = stays.join(observations, on="stay_id", how="semi", maintain_order="left")
     shards.count("with any measurement", stays.height, observations.height)
     ragged = tensors.ragged(stays, observations, source.variables, source.statics, task.step_hours)
     long_enough = ragged.lengths > 0

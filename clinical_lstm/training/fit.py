@@ -157,6 +157,8 @@ def _module(model: SequenceModel, data: TrainingData, settings: TrainerSettings,
 def _trainer(settings: TrainerSettings, callbacks: list[Callback]) -> pytorch_lightning.Trainer:
     if settings.accelerator == "gpu" and not torch.cuda.is_available():
         raise InputError("trainer.accelerator=gpu: this machine has no GPU that torch can use; use cpu or auto")
+    # deterministic=True would also fill every new tensor with NaN: a tenth of the time, for bugs that the laws catch.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     bar: list[Callback] = [TQDMProgressBar(leave=False)] if sys.stderr.isatty() else []
     return pytorch_lightning.Trainer(
         max_epochs=settings.epochs,

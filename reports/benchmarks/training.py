@@ -1,6 +1,6 @@
 """Training throughput of the pipeline against a bare torch loop: same tensors, draws, groups, model and threads.
 
-    python reports/benchmarks/training.py COHORT_DIRECTORY [hidden=64] [epochs=4] [threads=1]
+    python reports/benchmarks/training.py COHORT_DIRECTORY [hidden=64] [layers=1] [epochs=4] [threads=1]
 
 The bare loop gets its padded groups ready-made in memory; the pipeline assembles them from the memory map, goes
 through Lightning and logs. Epochs of both alternate in one process; the first pair is warm-up. Prints a Markdown table.
@@ -32,7 +32,9 @@ from clinical_lstm.training.losses import weighted_bce
 
 def main(folder: str, *options: str) -> None:
     """Measure and print."""
-    option = {"hidden": 64, "epochs": 4, "threads": 1} | {k: int(v) for k, v in (o.split("=") for o in options)}
+    option = {"hidden": 64, "layers": 1, "epochs": 4, "threads": 1} | {
+        k: int(v) for k, v in (o.split("=") for o in options)
+    }
     torch.set_num_threads(option["threads"])
     cohort = Cohort(folder)
     data, _ = training_data(cohort, "cinc2019")
@@ -40,7 +42,7 @@ def main(folder: str, *options: str) -> None:
     settings = TrainerSettings(epochs=option["epochs"] + 1, patience=99)
     sizes = {"n_variables": len(data.scaler.variables), "n_static": len(data.scaler.statics)}
     description = {
-        "model": {"name": "lstm", "hidden": option["hidden"]},
+        "model": {"name": "lstm", "hidden": option["hidden"], "layers": option["layers"]},
         "sizes": sizes | {"targets": cohort.verify()["targets"]},
     }
     bare = BareLoop(build_model(description), data, settings)
@@ -84,7 +86,8 @@ def report(pairs: list[tuple[float, float]], stays: int, steps: int, option: dic
     """Print medians over the pairs of epochs, and their ratio."""
     pipeline, bare = (statistics.median(times) for times in zip(*pairs))
     ratios = sorted(b / p for p, b in pairs)
-    print(f"\n{describe()}; {option['threads']} threads; hidden {option['hidden']}; {stays:,} stays, {steps:,} steps\n")
+    what = f"lstm {option['layers']} x {option['hidden']}, {option['threads']} thread(s)"
+    print(f"\n{describe()}; {what}; {stays:,} stays, {steps:,} steps\n")
     print("| loop | s per epoch | stays/s | steps/s |\n|---|---|---|---|")
     for name, seconds in (
         ("bare torch loop, groups ready in memory", bare),
