@@ -116,8 +116,7 @@ class Tracker:
         client = mlflow.MlflowClient(self.uri)
         found = client.get_experiment_by_name(self.experiment)
         place = self.files.as_uri() if self.uri.startswith("sqlite:") else None
-        kind = {"mlflow.experimentKind": "custom_model_development"}  # the view for models, not for chats
-        experiment_id = found.experiment_id if found else client.create_experiment(self.experiment, place, kind)
+        experiment_id = found.experiment_id if found else client.create_experiment(self.experiment, place)
         self._opened = client, self._run_id(client, experiment_id)
         return self._opened
 

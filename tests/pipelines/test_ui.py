@@ -10,14 +10,13 @@ import time
 import urllib.request
 
 
-def test_the_ui_answers(project):
+def test_the_ui_answers_and_the_printed_page_is_that_of_the_runs(project, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "pipelines", "ui", f"tracking.port={port}"]
-    server = subprocess.Popen(
-        command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    with (tmp_path / "printed.txt").open("w") as printed:
+        server = subprocess.Popen(command, cwd=project, stdout=printed, stderr=printed, start_new_session=True)
     try:
         url = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=clinical_lstm"
         for _ in range(60):
@@ -29,6 +28,8 @@ def test_the_ui_answers(project):
                 time.sleep(1)
         else:
             raise AssertionError("the UI did not answer within a minute")
+        line = (tmp_path / "printed.txt").read_text().splitlines()[0]
+        assert f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning" in line
     finally:
         os.killpg(server.pid, 9)
         server.wait()
