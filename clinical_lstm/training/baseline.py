@@ -57,19 +57,32 @@ def thresholds_of(path: Path) -> dict[tuple[str, float], float]:
 def _logits(data: TrainingData, splits: np.ndarray, spec: Mapping[str, Any], seed: int) -> np.ndarray:
     """Return the logits (N, K) of one fitted model per target; NaN in the train rows."""
     which = plugins.load("baselines", spec["name"]).features  # type: ignore[attr-defined]
-    split = np.repeat(splits, data.tensors.lengths)
-    matrix = row_matrix(data.tensors, np.arange(len(splits)), data.scaler, which)  # (N, F)
+    models = _fitted(data, spec, which, seed)
+    split_of_row = np.repeat(splits, data.tensors.lengths)
     logits = np.full(data.label.shape, np.nan)
-    for k in range(data.label.shape[1]):
-        train, val = (np.flatnonzero((split == name) & (data.weight[:, k] > 0)) for name in ("train", "val"))
-        model = plugins.build("baselines", spec)
-        model.fit(
-            matrix[train],
-            data.target[train, k],
-            weight=data.weight[train, k],
-            validation=(matrix[val], data.target[val, k]),
-            seed=seed,
-        )
-        judged = split != "train"
-        logits[judged, k] = model.logits(matrix[judged])
+    for name in sorted(set(splits) - {"train"}):  # split by split, so that only one matrix is in memory
+        matrix = row_matrix(data.tensors, np.flatnonzero(splits == name), data.scaler, which)  # (R, F)
+        logits[split_of_row == name] = np.stack([model.logits(matrix) for model in models], axis=1)
     return logits
+
+
+def _fitted(data: TrainingData, spec: Mapping[str, Any], which: str, seed: int) -> list[Any]:
+    """Return one model per target, fitted on the train rows, tuned on the val rows; rows of weight 0 are left out."""
+    parts = []
+    for stays in (data.train, data.val):
+        inside = np.repeat(np.isin(np.arange(len(data.tensors.lengths)), stays), data.tensors.lengths)
+        matrix = row_matrix(data.tensors, stays, data.scaler, which)  # (R, F)
+        parts.append((matrix, data.target[inside], data.weight[inside]))
+    models = []
+    for k in range(data.label.shape[1]):
+        (train, target, weight), (val, val_target, _) = (_at_risk(*part, k) for part in parts)
+        model = plugins.build("baselines", spec)
+        model.fit(train, target, weight=weight, validation=(val, val_target), seed=seed)
+        models.append(model)
+    return models
+
+
+def _at_risk(matrix: np.ndarray, target: np.ndarray, weight: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+    """Return the rows of target k that weigh anything; the matrix itself where all do."""
+    kept = weight[:, k] > 0
+    return (matrix if kept.all() else matrix[kept]), target[kept, k], weight[kept, k]
