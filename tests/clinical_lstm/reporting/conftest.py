@@ -213,7 +213,7 @@ def manifest(variables: list[str]) -> dict[str, Any]:
             "epochs": 20,
         },
         "versions": {"python": "3.11.9", "torch": "2.13.0", "polars": "2.1.0"},
-        "git_commit": "0123abc",
+        "git_commit": "0123456789abcdef0123456789abcdef01234567",
         "cohort": "cinc2019",
         "tolerance": 0.01,
     }

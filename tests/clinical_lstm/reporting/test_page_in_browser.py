@@ -107,7 +107,7 @@ def test_the_policy_stops_requests_and_foreign_scripts(site: Site, guarded: bool
 
 @in_browser
 def test_nothing_overflows_on_a_phone(page: str, site: Site) -> None:
-    """A frame 390 px wide: the document is as wide as its frame, and the charts fit in."""
+    """A frame 360 px wide: the document is as wide as its frame, and the charts fit in."""
     script = """
       const frame = document.querySelector("iframe");
       const wait = setInterval(() => {
@@ -118,12 +118,12 @@ def test_nothing_overflows_on_a_phone(page: str, site: Site) -> None:
         const widest = Math.max(...charts.map((chart) => chart.getBoundingClientRect().right));
         document.title = `${inner.documentElement.scrollWidth} ${Math.ceil(widest)} ${charts.length}`;
       }, 50);"""
-    frame = '<iframe src="index.html" style="width:390px;height:800px;border:0"></iframe>'
+    frame = '<iframe src="index.html" style="width:360px;height:800px;border:0"></iframe>'
     (site.folder / "phone.html").write_text(f"<!doctype html><title></title>{frame}<script>{script}</script>")
     document, _ = browse(f"{site.address}/phone.html", site.folder / "profile", "--dump-dom")
     wide, widest, charts = map(int, re.search(r"<title>(\d+) (\d+) (\d+)", document).groups())
-    assert wide == 390
-    assert 300 < widest <= 390
+    assert wide == 360
+    assert 270 < widest <= 360
     assert charts == page.count("data-chart=")
 
 
