@@ -26,7 +26,7 @@ from clinical_lstm.training.baseline import baseline, thresholds_of
 from pipelines import places, stage
 from pipelines.tracking import Tracker
 
-KEYS = ["run", "baseline", "evaluation", "seed", "tracking"]
+KEYS = ["run", "cohort", "baseline", "evaluation", "seed", "tracking"]
 SHOWN = ["auroc", "auprc", "utility_cinc2019", "utility_pre_onset", "calibration_slope"]
 
 
@@ -62,11 +62,13 @@ def main(config: DictConfig) -> Run:
 
 def cohort_behind(config: DictConfig, manifest: dict) -> Cohort:
     """Return the cohort a run was trained on; raises InputError when it has been made anew from other data since."""
-    cohort = Cohort(f"{config.paths.artifacts}/cohorts/{manifest['cohort']}")
+    cohort = places.named_cohort(config, config.cohort or manifest["cohort"])
     cohort.verify()
     outputs = (cohort.marker("prepare") or {}).get("outputs")
     if digest(outputs) != manifest["cohort_outputs"]:
-        raise InputError(f"{cohort.path} was prepared anew after run {manifest['name']} was trained; train again")
+        raise InputError(
+            f"{cohort.path} is not what run {manifest['name']} was trained on, or was prepared anew; train again"
+        )
     return cohort
 
 

@@ -22,7 +22,7 @@ from pipelines import places, stage
 from pipelines.evaluate import cohort_behind
 from pipelines.tracking import Tracker
 
-KEYS = ["run", "explainer", "explanation", "evaluation", "seed", "tracking"]
+KEYS = ["run", "cohort", "explainer", "explanation", "evaluation", "seed", "tracking"]
 FILES = [
     "explained.parquet",
     "attributions.parquet",

@@ -19,7 +19,12 @@ def plain(node: Any) -> Any:
 
 def cohort_of(config: DictConfig) -> Cohort:
     """Return the cohort directory of a configuration: `cohort`, or the name that `prepare` derives."""
-    return Cohort(_folder(config, "cohorts", config.cohort or _cohort_name(config)))
+    return named_cohort(config, config.cohort or _cohort_name(config))
+
+
+def named_cohort(config: DictConfig, name: str) -> Cohort:
+    """Return the cohort that a name or path means."""
+    return Cohort(_folder(config, "cohorts", name))
 
 
 def new_run(config: DictConfig, cohort: Cohort) -> Run:

@@ -15,7 +15,7 @@ import polars as pl
 from omegaconf import DictConfig
 
 from clinical_lstm import plugins
-from clinical_lstm.artifacts import atomic_file
+from clinical_lstm.artifacts import atomic_file, write_table
 from clinical_lstm.errors import InputError
 from clinical_lstm.inference import Predictor, ready_threads
 from clinical_lstm.prediction import predict
@@ -39,11 +39,11 @@ def main(config: DictConfig) -> Path:
         print(f"predict: {sum(t['stay_id'].n_unique() for t in tables):,} stays")
     found = pl.concat(tables)
     out = Path(config.out)
-    with atomic_file(out) as partial:
-        if out.suffix == ".csv":
-            found.write_csv(partial)
-        else:
-            found.write_parquet(partial, compression="zstd", statistics=False)
+    if out.suffix == ".csv":
+        with atomic_file(out) as partial:
+            partial.write_text(found.write_csv(), encoding="utf-8")
+    else:
+        write_table(out, found)
     labels = "with labels" if found["label"].null_count() < found.height else "no labels"
     print(f"predict: wrote {found.height:,} risks to {out} ({labels}; {refused:,} measurements refused)")
     return out

@@ -1,6 +1,6 @@
 """Training throughput of the pipeline against a bare torch loop: same tensors, groups, model and threads.
 
-    python reports/benchmarks/training.py COHORT_DIRECTORY [hidden=64] [layers=1] [epochs=2] [threads=1]
+    python reports/benchmarks/training.py COHORT_DIRECTORY [hidden=64] [layers=1] [groups=4] [epochs=2] [threads=1]
 
 After every 20 draws of the pipeline (assembly from the memory map, Lightning) a bare loop (zero, forward, loss,
 backward, clip, step) learns the same 20 draws, which lie ready in memory. Taking turns within seconds cancels most of a
@@ -38,7 +38,7 @@ WARM_UP = 2
 def main(folder: str, *options: str) -> None:
     """Measure and print."""
     given = {name: int(value) for name, value in (option.split("=") for option in options)}
-    option = {"hidden": 64, "layers": 1, "epochs": 2, "threads": 1} | given
+    option = {"hidden": 64, "layers": 1, "groups": 4, "epochs": 2, "threads": 1} | given
     torch.set_num_threads(option["threads"])
     cohort = Cohort(folder)
     data, _ = training_data(cohort, "cinc2019")
@@ -53,12 +53,12 @@ def main(folder: str, *options: str) -> None:
     }
     bare = BareLoop(build_model(description))
     pairs = take_turns(bare)
-    settings = TrainerSettings(epochs=option["epochs"], patience=99)
+    settings = TrainerSettings(epochs=option["epochs"], length_groups=option["groups"], patience=99)
     with tempfile.TemporaryDirectory() as scratch:
         fit(build_model(description), data, settings, 1, Path(scratch), False, lambda line: None)
-    what = (
-        f"lstm {option['layers']} x {option['hidden']}, {option['threads']} thread(s), draws of 128 stays in 4 groups"
-    )
+    spin = f"GOMP_SPINCOUNT={os.environ['GOMP_SPINCOUNT']}"
+    net = f"lstm {option['layers']} x {option['hidden']}"
+    what = f"{net}, {option['groups']} length groups, {option['threads']} thread(s), {spin}"
     report(pairs[WARM_UP:], what)
 
 

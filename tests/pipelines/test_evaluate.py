@@ -32,3 +32,14 @@ def test_a_cohort_made_anew_is_refused(project, cli, tmp_path, tiny_source):
     done = cli(tmp_path, "evaluate", "run=tiny", "tracking=none")
     assert done.returncode == 2
     assert "prepared anew" in done.stderr
+
+
+def test_a_cohort_outside_the_artefacts_is_found_by_its_path(project, cli, tmp_path):
+    shutil.copytree(project / "artifacts/runs/tiny", tmp_path / "artifacts/runs/tiny")
+    shutil.copytree(project / "artifacts/cohorts/tiny", tmp_path / "elsewhere/tiny")
+    (tmp_path / "artifacts/runs/tiny/done/evaluate.json").unlink()
+    small = ["baseline=[elapsed_time]", "evaluation.replicates=5", "tracking=none"]
+    lost = cli(tmp_path, "evaluate", "run=tiny", *small)
+    assert lost.returncode == 2 and "no cohort" in lost.stderr
+    found = cli(tmp_path, "evaluate", "run=tiny", "cohort=elsewhere/tiny", *small)
+    assert found.returncode == 0, found.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -57,3 +59,12 @@ def test_a_damaged_run_is_named(alone, cli, tiny_source, tmp_path):
     assert done.returncode == 2
     assert "weights.safetensors is missing" in done.stderr and "thresholds.json was altered" in done.stderr
     assert not (tmp_path / "x.parquet").exists()
+
+
+@pytest.mark.parametrize("out", ["risks.parquet", "risks.csv"])
+def test_a_full_disk_is_one_message_and_leaves_nothing(alone, tiny_source, tmp_path, out):
+    command = f"{sys.executable} -m pipelines predict run={alone}/model source.root={tiny_source} out={tmp_path}/{out}"
+    done = subprocess.run(["bash", "-c", f"ulimit -f 4; exec {command}"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "File too large" in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
