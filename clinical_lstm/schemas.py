@@ -18,13 +18,19 @@ SPLITS = ["train", "val", "calib", "test"]
 
 
 class StayCore(dy.Schema):
-    """One row is a stay; its grid is anchored on admission (hour 0) and its record spans `(start, length]`."""
+    """One row is a stay; its grid is anchored on admission (hour 0) and its record spans `(start, length]`.
+
+    `admission` is the instant of hour 0 where the data tells it (UTC, or the data's own clock). `follow_up_hours` is
+    until when events that the data set STATES (death ...) are known; null: until `length_hours`.
+    """
 
     stay_id = dy.String(primary_key=True, min_length=1)
     patient_id = dy.String(min_length=1)
     site = dy.String(min_length=1)
     start_hours = dy.Float64(min=0, allow_inf=False, allow_nan=False)
     length_hours = dy.Float64(min_exclusive=0, allow_inf=False, allow_nan=False)
+    follow_up_hours = dy.Float64(nullable=True, min=0, allow_inf=False, allow_nan=False)
+    admission = dy.Datetime(nullable=True, time_unit="us")
 
     @dy.rule()
     def record_has_a_span(cls) -> pl.Expr:

@@ -26,9 +26,9 @@ def main() -> None:
         sys.exit(0)
     name, *rest = arguments
     if name == "--version":
-        from importlib import metadata
+        import clinical_lstm
 
-        print(metadata.version("clinical-lstm"))
+        print(clinical_lstm.__version__)
         sys.exit(0)
     if name == "completion":
         from pipelines.completion import script

@@ -12,6 +12,16 @@ import polars as pl
 from clinical_lstm import schemas
 from clinical_lstm.variables import static_names
 
+# label and unit as the data has them; canonical value = factor * value + offset; rows so converted
+CONVERSIONS = {
+    "label": pl.String(),
+    "unit": pl.String(),
+    "variable": pl.String(),
+    "factor": pl.Float64(),
+    "offset": pl.Float64(),
+    "rows": pl.Int64(),
+}
+
 
 class Extract(NamedTuple):
     """One patient-disjoint shard of a data set.
@@ -22,7 +32,7 @@ class Extract(NamedTuple):
             `data.cleaning`'s business, not the source's.
         episodes: `schemas.Episodes` that the data set itself states (labelled onsets); often empty.
         rejects: `schemas.Rejects`: rows that the source could not turn into an observation.
-        labelled: False where the data states no outcomes, so that "no episode" does not mean "no event".
+        labelled: False where the data states no outcomes, so that "no stated episode" does not mean "no event".
 
     """
 
@@ -58,12 +68,23 @@ class Source(ABC):
         """The input files, whose SHA-256 the manifest records; none for a source that makes its data."""
         return []
 
+    def conversions(self) -> pl.DataFrame:
+        """Return what was read in another unit than the canonical one: `CONVERSIONS`, one row per label and unit."""
+        return pl.DataFrame(schema=CONVERSIONS)
+
+    def findings(self) -> list[str]:
+        """Return what is wrong with, or worth knowing of, the raw data: a line each, found by a pass over all files."""
+        return []
+
     @abstractmethod
     def extracts(self) -> Iterator[Extract]:
         """Yield the shards; raises InputError on data that cannot be trusted."""
 
 
 def stays_table(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return `rows` as `schemas.Stays`: static variables that the source does not have become null columns."""
-    absent = [pl.lit(None, pl.Float64).alias(name) for name in static_names() if name not in rows.columns]
+    """Return `rows` as `schemas.Stays`: what the source does not know of its stays becomes null columns."""
+    optional = {"follow_up_hours": pl.Float64(), "admission": pl.Datetime("us")} | dict.fromkeys(
+        static_names(), pl.Float64()
+    )
+    absent = [pl.lit(None, kind).alias(name) for name, kind in optional.items() if name not in rows.columns]
     return rows.with_columns(absent).select(schemas.Stays.column_names())

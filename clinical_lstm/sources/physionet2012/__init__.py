@@ -12,7 +12,7 @@ from clinical_lstm import schemas
 from clinical_lstm.errors import InputError
 from clinical_lstm.sources import archive
 from clinical_lstm.sources.base import Extract, Source, stays_table
-from clinical_lstm.sources.physionet2012.outcomes import WINDOW_HOURS, deaths, joined, letter, outcomes
+from clinical_lstm.sources.physionet2012.outcomes import WINDOW_HOURS, deaths, follow_up, joined, letter, outcomes
 from clinical_lstm.sources.physionet2012.records import Record, divide, parse, record
 from clinical_lstm.variables import dynamic_names, static_names
 
@@ -38,8 +38,8 @@ class PhysioNet2012(Source):
     outcomes file there are no episodes (new data). Every stay spans the record window, 48 h; it is its own patient;
     `site` is the set letter, from the path (set-a) or from the outcomes file, else "all".
 
-    `death`: In-hospital_death = 1, at max(24 x Survival, 48 + 1/60) h. Only the DAY of death is published, so the
-    hour is good to a day and never inside the window: fit for one prediction at 48 h, not for a clock.
+    `death`: In-hospital_death = 1, at max(24 x Survival, 48 + 1/60) h; known until max(24 x Length_of_stay, 48) h. Only
+    the DAYS are published, so the hour is good to a day and never inside the window: best for one prediction at 48 h.
 
     Descriptors of -1 are unknown (null). Refused here: a row without a parameter name (`empty_variable`), without a
     value (`no_value`), of an unlisted parameter (`unknown_variable`), of value -1 (`sentinel`). Converted, because
@@ -109,6 +109,7 @@ def _extract(records: list[Record], labels: pl.DataFrame | None) -> Extract:
         number = pl.col("RecordID").cast(pl.Int64)
         stays = stays.join(labels, left_on=number, right_on="RecordID", how="left", maintain_order="left")
         stays = stays.with_columns(pl.coalesce("site", "site_right").alias("site"))
+        stays = stays.with_columns(follow_up().alias("follow_up_hours"))
         episodes = deaths(stays)
     rows = rows.join(stays.select("record", "stay_id"), on="record", how="left", maintain_order="left")
     observations, rejects = _measured(rows)

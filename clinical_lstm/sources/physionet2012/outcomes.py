@@ -11,7 +11,7 @@ from clinical_lstm.errors import InputError
 
 WINDOW_HOURS = 48.0
 _MINUTE = 1 / 60
-_COLUMNS = ["RecordID", "Survival", "In-hospital_death"]
+_COLUMNS, _STAY = ["RecordID", "Survival", "In-hospital_death"], "Length_of_stay"
 
 
 def letter(name: str) -> str | None:
@@ -25,7 +25,7 @@ def letter(name: str) -> str | None:
 
 
 def outcomes(name: str, content: bytes) -> pl.DataFrame:
-    """Return RecordID, Survival (days), In-hospital_death, site (letter of the set) and name of one file.
+    """Return RecordID, Survival, Length_of_stay (days; null: unknown), In-hospital_death, site (letter) and name.
 
     Raises InputError on a missing column, a missing number or a label other than 0 and 1.
     """
@@ -37,10 +37,14 @@ def outcomes(name: str, content: bytes) -> pl.DataFrame:
         raise InputError(f"{name} lacks the column(s) {', '.join(missing)}; it has {', '.join(table.columns)}")
     numbers = table.select(pl.col(_COLUMNS).str.strip_chars().cast(pl.Int64, strict=False))
     faulty = pl.any_horizontal(pl.all().is_null()) | ~pl.col("In-hospital_death").is_in([0, 1])
+    known = pl.lit(None, pl.Int64).alias(_STAY)
+    if _STAY in table.columns:
+        days = table[_STAY].str.strip_chars().cast(pl.Int64, strict=False)
+        known = pl.lit(days.set(days < 0, None).alias(_STAY))
     if (bad := numbers.with_row_index("line", 2).filter(faulty)).height:
         what = "a number is missing or In-hospital_death is not 0 or 1"
         raise InputError(f"{name}: {what} in {bad.height} row(s); first: line {bad['line'][0]}")
-    return numbers.with_columns(pl.lit(letter(name), pl.String).alias("site"), pl.lit(name).alias("name"))
+    return numbers.with_columns(known, pl.lit(letter(name), pl.String).alias("site"), pl.lit(name).alias("name"))
 
 
 def joined(tables: list[pl.DataFrame], stay_ids: Sequence[str]) -> pl.DataFrame:
@@ -65,10 +69,24 @@ def deaths(stays: pl.DataFrame) -> pl.DataFrame:
     >>> deaths(pl.DataFrame({"stay_id": ["1"], "Survival": [3], "In-hospital_death": [1]})).row(0)
     ('1', 'death', 72.0, 72.0)
     """
-    onset = (24.0 * pl.col("Survival")).clip(WINDOW_HOURS + _MINUTE)
+    onset = _death_hours()
     return stays.filter(pl.col("In-hospital_death") == 1).select(
         "stay_id",
         pl.lit("death").alias("complication"),
         onset.alias("onset_hours"),
         onset.alias("end_hours"),
     )
+
+
+def follow_up() -> pl.Expr:
+    """Return the hour until which it is known whether a stay has ended in death.
+
+    follow_up = max(24 x Length_of_stay, 48 h, hour of death)
+    """
+    end = pl.max_horizontal(24.0 * pl.col(_STAY), pl.lit(WINDOW_HOURS))
+    died = pl.col("In-hospital_death") == 1
+    return pl.when(died).then(pl.max_horizontal(end, _death_hours())).otherwise(end)
+
+
+def _death_hours() -> pl.Expr:
+    return (24.0 * pl.col("Survival")).clip(WINDOW_HOURS + _MINUTE)

@@ -293,6 +293,7 @@ def write_explanations(path: Path, stays: list[str], variables: list[str]) -> No
     write_table(path / "explained_episodes.parquet", schemas.check(schemas.Episodes, pl.DataFrame(onsets), "episodes"))
     statics = dict.fromkeys(static_names()) | {"age_years": 71.0, "male": 1.0}
     core = {"site": "A", "start_hours": 0.0, "length_hours": float(HOURS), "split": "test"}
+    core |= {"follow_up_hours": None, "admission": None}
     rows = [{"stay_id": stay, "patient_id": f"patient-{stay}"} | core | statics for stay in stays]
     table = pl.DataFrame(rows, schema_overrides=dict.fromkeys(static_names(), pl.Float64))
     table = table.with_columns(enum(table["split"].to_list(), "split", schemas.SplitStays))
