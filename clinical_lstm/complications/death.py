@@ -6,6 +6,9 @@ import polars as pl
 
 from clinical_lstm.complications.base import stated
 
+NEEDS: list[list[str]] = []  # the data set states it
+MEMORY_HOURS = 0.0
+
 
 def death(stays: pl.DataFrame, observations: pl.DataFrame, given: pl.DataFrame) -> pl.DataFrame:
     """Return the deaths, one per stay at most; onset = end = time of death.
