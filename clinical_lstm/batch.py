@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -98,6 +98,30 @@ class Scaler:
         )
 
 
+class Sequences(Protocol):
+    """What a model sees, one sequence a row of a batch: whole stays (`Ragged`), or windows of them (`lookback`)."""
+
+    @property
+    def hours(self) -> np.ndarray:
+        """(N,) end of every step of the cohort, which the flat positions `at` below count."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(sequences,) number of steps of each sequence."""
+
+    def of(self, stays: np.ndarray) -> np.ndarray:
+        """Return the sequences of `stays`, in their order."""
+
+    def cut(self, rows: np.ndarray) -> tuple[Ragged, np.ndarray]:
+        """Return tensors that hold the sequences `rows`, and where in them each one stands."""
+
+    def answered(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (index into `rows`, step in the sequence, flat step `at`) of every step whose logit counts."""
+
+    def place(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sequence that answers the flat steps `at`, and the step in it."""
+
+
 @dataclass(frozen=True)
 class Ragged:
     """All stays of a cohort as flat arrays; stay i owns steps `step_offsets[i]:step_offsets[i+1]`, cells likewise.
@@ -126,6 +150,25 @@ class Ragged:
         """(stays,) number of steps of each stay."""
         return np.diff(self.step_offsets)
 
+    def of(self, stays: np.ndarray) -> np.ndarray:
+        """Return `stays`: every stay is one sequence."""
+        return stays
+
+    def cut(self, rows: np.ndarray) -> tuple[Ragged, np.ndarray]:
+        """Return the stays as they are."""
+        return self, rows
+
+    def answered(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return every step of the stays `rows`."""
+        begin = self.step_offsets[rows]
+        row, at = stretches(begin, self.step_offsets[rows + 1])
+        return row, at - begin[row], at
+
+    def place(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the stay and the step in it of the flat steps `at`."""
+        stay = np.searchsorted(self.step_offsets, at, side="right") - 1
+        return stay, at - self.step_offsets[stay]
+
     def save(self, folder: Path) -> None:
         """Write one `.npy` file per array."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,23 +181,23 @@ class Ragged:
         return Ragged(**{f.name: np.load(folder / f"{f.name}.npy", mmap_mode="r") for f in fields(Ragged)})
 
 
-def assemble(ragged: Ragged, stays: np.ndarray | Sequence[int], scaler: Scaler, steps: int | None = None) -> Batch:
-    """Return the `Batch` of `stays` (indices into `ragged`), padded to the longest or to `steps`.
+def assemble(seen: Sequences, rows: np.ndarray | Sequence[int], scaler: Scaler, steps: int | None = None) -> Batch:
+    """Return the `Batch` of the sequences `rows`, padded to the longest or to `steps`.
 
     Cells are numbered 1, 2, ... in the order of time, so the last one seen is a running maximum, and two gathers do the
     rest (number 0, "never seen", holds value 0 and stamp 0):
 
         last[t] = max { number of a cell at s <= t },  value[t] = value[last[t]],  delta[t] = hours[t] - stamp[last[t]]
     """
-    stays = np.asarray(stays, dtype=np.int64)
+    ragged, stays = seen.cut(np.asarray(rows, dtype=np.int64))
     lengths = ragged.lengths[stays]
     shape = (len(stays), int(steps or lengths.max(initial=1)), len(scaler.variables))  # (B, T, V)
 
-    row, at = _flatten(ragged.step_offsets, stays)
+    row, step, at = ragged.answered(stays)
     hours = np.zeros(shape[:2], np.float64)  # (B, T)
-    hours[row, at - ragged.step_offsets[stays][row]] = ragged.hours[at]
+    hours[row, step] = ragged.hours[at]
 
-    row, at = _flatten(ragged.cell_offsets, stays)
+    row, at = stretches(ragged.cell_offsets[stays], ragged.cell_offsets[stays + 1])
     step, variable = ragged.cell_step[at], ragged.cell_variable[at]
     value = np.zeros(len(at) + 1, np.float32)
     value[1:] = scaler.measured(ragged.cell_value[at], variable)
@@ -178,20 +221,23 @@ def assemble(ragged: Ragged, stays: np.ndarray | Sequence[int], scaler: Scaler, 
 
 
 def pad_rows(
-    rows: np.ndarray, ragged: Ragged, stays: np.ndarray | Sequence[int], steps: int, fill: float
+    values: np.ndarray, seen: Sequences, rows: np.ndarray | Sequence[int], steps: int, fill: float
 ) -> np.ndarray:
-    """Return per-step `rows` (N, ...) of `stays` as a padded array (B, steps, ...), `fill` in the padding."""
-    stays = np.asarray(stays, dtype=np.int64)
-    row, at = _flatten(ragged.step_offsets, stays)
-    padded = np.full((len(stays), steps, *rows.shape[1:]), fill, rows.dtype)
-    padded[row, at - ragged.step_offsets[stays][row]] = rows[at]
+    """Return per-step `values` (N, ...) as an array (B, steps, ...), `fill` where the sequence answers no step."""
+    rows = np.asarray(rows, dtype=np.int64)
+    row, step, at = seen.answered(rows)
+    padded = np.full((len(rows), steps, *values.shape[1:]), fill, values.dtype)
+    padded[row, step] = values[at]
     return padded
 
 
-def _flatten(offsets: np.ndarray, stays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (row in the batch, position in the flat array) of every element of `stays`."""
-    begin = offsets[stays]
-    count = offsets[stays + 1] - begin
-    row = np.repeat(np.arange(len(stays)), count)
+def stretches(begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (row, position) of every element of the stretches `begin:end` of a flat array.
+
+    >>> [part.tolist() for part in stretches(np.array([4, 0]), np.array([6, 1]))]
+    [[0, 0, 1], [4, 5, 0]]
+    """
+    count = end - begin
+    row = np.repeat(np.arange(len(begin)), count)
     first = np.cumsum(count) - count
     return row, np.arange(len(row)) - first[row] + begin[row]

@@ -12,6 +12,7 @@ from clinical_lstm import schemas
 from clinical_lstm.batch import Ragged, Scaler, assemble, pad_rows
 from clinical_lstm.errors import InputError
 from clinical_lstm.explainers.base import Explainer, Explanation
+from clinical_lstm.lookback import sequences
 from clinical_lstm.models.base import SequenceModel
 
 REASONS = ["highest_risk", "missed_event", "false_alarm", "typical"]
@@ -85,24 +86,29 @@ def explain(
     targets: Sequence[tuple[str, float]],
     chosen: pl.DataFrame,
     explainer: Explainer,
+    lookback_hours: float | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return `schemas.Explained` and `schemas.Attributions` of the `chosen` predictions, both sorted by their keys.
 
     `stay_index` gives a stay's position in `ragged`, `targets` the order of the model's outputs. Only the steps up to
-    a prediction are shown to a causal model. Attributions that are exactly 0 have no row; those of static variables
-    stand at the prediction's own hour. A prediction chosen twice is explained once, under its first reason. Raises
-    InputError when a chosen stay, hour or target does not exist.
+    a prediction are shown to a causal model, with a lookback those of its window. Attributions that are exactly 0 have
+    no row; those of static variables stand at the prediction's own hour. A prediction chosen twice is explained once,
+    under its first reason. Raises InputError when a chosen stay, hour or target does not exist.
     """
     chosen = chosen.unique(KEY, keep="first", maintain_order=True)
-    where = _locate(chosen, ragged, stay_index, targets).sort("step", *KEY)  # like lengths together: little padding
+    where = _locate(chosen, ragged, stay_index, targets)
+    at = where["at"].to_numpy()
+    seen = sequences(ragged, lookback_hours, np.isin(np.arange(len(ragged.hours)), at))
+    row, step = seen.place(at)
+    where = where.with_columns(row=row, step=step).sort("step", *KEY)  # like lengths together: little padding
     explained: list[pl.DataFrame] = [schemas.Explained.create_empty()]
     attributions: list[pl.DataFrame] = [schemas.Attributions.create_empty()]
     for rows in where.iter_slices(TOGETHER):
-        stays = rows["stay"].to_numpy()
-        batch = assemble(ragged, stays, scaler).tensors()
+        shown, index = seen.cut(rows["row"].to_numpy())
+        batch = assemble(shown, index, scaler).tensors()
         step, target = (batch.lengths.new_tensor(rows[name].to_list()) for name in ("step", "target"))
         found = explainer(model, batch, step, target)
-        hours = pad_rows(ragged.hours, ragged, stays, batch.hours.shape[1], 0.0)  # (B, T)
+        hours = pad_rows(shown.hours, shown, index, batch.hours.shape[1], 0.0)  # (B, T)
         explained.append(_explained(rows, found))
         attributions.append(_attributions(rows, found, hours, scaler))
     key = [*KEY, "input_hours", "variable", "channel"]
@@ -177,7 +183,7 @@ def _highest(predictions: pl.DataFrame) -> pl.DataFrame:
 def _locate(
     chosen: pl.DataFrame, ragged: Ragged, stay_index: Mapping[str, int], targets: Sequence[tuple[str, float]]
 ) -> pl.DataFrame:
-    """Return `chosen` with the positions `stay` (in ragged), `step` (in the stay) and `target` (in the outputs)."""
+    """Return `chosen` with the positions `at` (among the flat steps) and `target` (in the outputs)."""
     found, faults = [], []
     outputs = {target: k for k, target in enumerate(targets)}
     for stay_id, hours, *target in chosen.select(KEY).iter_rows():
@@ -185,15 +191,16 @@ def _locate(
         if stay is None or output is None:
             faults.append(f"{'stay ' + stay_id if stay is None else 'target ' + str(tuple(target))} is unknown")
             continue
-        grid = ragged.hours[ragged.step_offsets[stay] : ragged.step_offsets[stay + 1]]
+        begin = int(ragged.step_offsets[stay])
+        grid = ragged.hours[begin : ragged.step_offsets[stay + 1]]
         step = int(np.searchsorted(grid, hours - SAME_HOUR))
         if step == len(grid) or grid[step] > hours + SAME_HOUR:
             faults.append(f"stay {stay_id} has no step at hour {hours}")
             continue
-        found.append((stay, step, output))
+        found.append((begin + step, output))
     if faults:
         raise InputError(f"{len(faults)} of {chosen.height} predictions cannot be explained, first: {faults[0]}")
-    positions = pl.DataFrame(found, schema={"stay": pl.Int64, "step": pl.Int64, "target": pl.Int64}, orient="row")
+    positions = pl.DataFrame(found, schema={"at": pl.Int64, "target": pl.Int64}, orient="row")
     return pl.concat([chosen, positions], how="horizontal")
 
 

@@ -1,8 +1,8 @@
 """A run directory -> risks. No Lightning, Hydra, MLflow, cohort or pickle; the same bits however stays are grouped.
 
-Floating-point sums depend on the shape of a matrix product. So every stay is always computed in the same shape: `ROWS`
-stays at a time (padded with empty ones) and its own length rounded up to a multiple of `STEPS`. Neither its batch mates
-nor its place among them can then change a bit; a test holds every model to that.
+Floating-point sums depend on the shape of a matrix product. So every stay (or window of one, with a lookback) is always
+computed in the same shape: `ROWS` at a time (padded with empty ones) and its own length rounded up to a multiple of
+`STEPS`. Neither its batch mates nor its place among them can then change a bit; a test holds every model to that.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import polars as pl
 
 from clinical_lstm import plugins
 from clinical_lstm.artifacts import Run
-from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
+from clinical_lstm.batch import Batch, Ragged, Scaler, Sequences, assemble
 from clinical_lstm.calibration import Calibrator, apply_all
+from clinical_lstm.lookback import sequences
 
 if TYPE_CHECKING:
     from clinical_lstm.models.base import SequenceModel
@@ -28,37 +29,44 @@ STEPS = 16
 
 
 def canonical_batches(
-    ragged: Ragged, stays: np.ndarray | Sequence[int], scaler: Scaler
+    seen: Sequences, rows: np.ndarray | Sequence[int], scaler: Scaler
 ) -> Iterator[tuple[np.ndarray, Batch]]:
-    """Yield (indices of n <= ROWS stays, batch of exactly ROWS rows): the first n rows are theirs, the others empty."""
-    stays = np.asarray(stays, dtype=np.int64)
-    padded = -(-np.maximum(ragged.lengths[stays], 1) // STEPS) * STEPS
+    """Yield (n <= ROWS of the sequences `rows`, batch of exactly ROWS): the first n are theirs, the others empty."""
+    for chunk, steps in canonical_chunks(seen, rows):
+        yield chunk, canonical_batch(seen, chunk, scaler, steps)
+
+
+def canonical_chunks(seen: Sequences, rows: np.ndarray | Sequence[int]) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield (n <= ROWS of the sequences `rows`, steps of the batch that holds them)."""
+    rows = np.asarray(rows, dtype=np.int64)
+    padded = -(-np.maximum(seen.lengths[rows], 1) // STEPS) * STEPS
     for steps in np.unique(padded):
-        group = stays[padded == steps]
+        group = rows[padded == steps]
         for begin in range(0, len(group), ROWS):
-            chunk = group[begin : begin + ROWS]
-            yield chunk, _fill_up(assemble(ragged, chunk, scaler, int(steps)))
+            yield group[begin : begin + ROWS], int(steps)
+
+
+def canonical_batch(seen: Sequences, chunk: np.ndarray, scaler: Scaler, steps: int) -> Batch:
+    """Return the batch of a chunk, exactly ROWS rows."""
+    return _fill_up(assemble(seen, chunk, scaler, steps))
 
 
 def logits(
-    model: SequenceModel, ragged: Ragged, scaler: Scaler, stays: np.ndarray | Sequence[int] | None = None
+    model: SequenceModel, seen: Sequences, scaler: Scaler, stays: np.ndarray | Sequence[int] | None = None
 ) -> np.ndarray:
-    """Return the logits (N, K) float64 of every step of `stays` (default: all), NaN in the rows of other stays."""
+    """Return the logits (N, K) float64 of every step of `stays` (default: all) that `seen` answers, else NaN."""
     import torch
 
-    stays = np.arange(len(ragged.lengths)) if stays is None else np.asarray(stays, dtype=np.int64)
+    rows = np.arange(len(seen.lengths)) if stays is None else seen.of(np.asarray(stays, dtype=np.int64))
     device = next(model.parameters()).device
-    found: np.ndarray | None = None
+    found = np.full((len(seen.hours), model.head.linear.out_features), np.nan)
     model.eval()
     with torch.inference_mode():
-        for chunk, batch in canonical_batches(ragged, stays, scaler):
+        for chunk, batch in canonical_batches(seen, rows, scaler):
             out = model(batch.tensors().to(device)).double().cpu().numpy()  # (ROWS, T, K)
-            if found is None:
-                found = np.full((len(ragged.hours), out.shape[2]), np.nan)
-            for row, stay in enumerate(chunk):
-                begin, end = ragged.step_offsets[stay], ragged.step_offsets[stay + 1]
-                found[begin:end] = out[row, : end - begin]
-    return found if found is not None else np.empty((len(ragged.hours), 0))
+            row, step, at = seen.answered(chunk)
+            found[at] = out[row, step]
+    return found
 
 
 def build_model(description: dict[str, Any]) -> SequenceModel:
@@ -84,6 +92,7 @@ class Predictor:
     scaler: Scaler
     targets: list[tuple[str, float]]
     calibrators: list[Calibrator]
+    lookback_hours: float | None = None
 
     @staticmethod
     def load(run: Run) -> Predictor:
@@ -99,13 +108,19 @@ class Predictor:
             scaler=Scaler.from_table(run.table("scaler.parquet")),
             targets=[(c, float(h)) for c, h in description["sizes"]["targets"]],
             calibrators=[Calibrator.from_json(item["map"]) for item in run.json("calibrator.json")],
+            lookback_hours=run.json("manifest.json")["task"].get("lookback_hours"),
         )
 
-    def risks(self, ragged: Ragged, stays: np.ndarray | Sequence[int] | None = None) -> np.ndarray:
-        """Return the calibrated risks (N, K), strictly inside (0, 1); NaN in the rows of stays not asked for."""
-        found = logits(self.model, ragged, self.scaler, stays)
-        asked = ~np.isnan(found).any(axis=1)
-        found[asked] = apply_all(self.calibrators, found[asked], self.targets)
+    def risks(
+        self, ragged: Ragged, stays: np.ndarray | Sequence[int] | None = None, asked: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the calibrated risks (N, K), strictly inside (0, 1); NaN in the rows of stays not asked for.
+
+        `asked` (N,) says which steps are prediction times: with a lookback the others cost as much, and get NaN.
+        """
+        found = logits(self.model, sequences(ragged, self.lookback_hours, asked), self.scaler, stays)
+        known = ~np.isnan(found).any(axis=1)
+        found[known] = apply_all(self.calibrators, found[known], self.targets)
         return found
 
 

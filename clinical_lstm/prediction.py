@@ -31,13 +31,18 @@ def predict(run: Run, predictor: Predictor, extracts: Iterable[Extract]) -> Iter
         ragged = tensors.ragged(
             stays, observations, predictor.scaler.variables, predictor.scaler.statics, task.step_hours
         )
-        asked = labels.predicted(task, ragged.hours)
-        times = tensors.step_times(stays, ragged).filter(pl.Series(asked))
-        episodes = labels.episodes_of(task, stays, observations, extract.episodes)
-        rows = labels.label(task, times, episodes)
+        times = tensors.step_times(stays, ragged)
+        if task.labels:
+            outcome = labels.unknown(task, times)
+        else:
+            outcome = labels.outcome(task, stays, observations, extract.episodes, times)
+        rows = outcome.labels
         if not extract.labelled:
-            rows = rows.with_columns(pl.lit(None, pl.Int8).alias("label"), pl.lit(True).alias("at_risk"))
-        risks = predictor.risks(ragged)[asked]
+            unknown = ~pl.col("complication").is_in(list(outcome.judged))  # stated events, of which nothing is stated
+            rows = rows.with_columns(
+                pl.when(~unknown).then("label").alias("label"), (pl.col("at_risk") | unknown).alias("at_risk")
+            )
+        risks = predictor.risks(ragged, asked=outcome.asked)[outcome.asked]
         found = predictions_table(rows, stays.with_columns(pl.lit("new").alias("split")), risks)
         yield schemas.check(schemas.Predictions, found, "predictions"), rejects
 

@@ -17,7 +17,6 @@ from omegaconf import DictConfig
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import Cohort, Run, digest, write_table
 from clinical_lstm.batch import Ragged
-from clinical_lstm.data.labels import predicted
 from clinical_lstm.data.task import Task
 from clinical_lstm.errors import InputError
 from clinical_lstm.evaluation import evaluate, paired_difference
@@ -43,7 +42,7 @@ def main(config: DictConfig) -> Run:
         _summarise(run, evaluation["split"])
         return run
     task = Task.of(manifest["task"])
-    tables = {"model": (_predict(run, cohort, task), thresholds_of(run.path))}
+    tables = {"model": (_predict(run, cohort), thresholds_of(run.path))}
     write_table(run.path / "predictions.parquet", tables["model"][0])
     training = manifest["training"]
     for name, spec in baselines.items():
@@ -72,13 +71,13 @@ def cohort_behind(config: DictConfig, manifest: dict) -> Cohort:
     return cohort
 
 
-def _predict(run: Run, cohort: Cohort, task: Task) -> pl.DataFrame:
+def _predict(run: Run, cohort: Cohort) -> pl.DataFrame:
     """Return the predictions for all stays outside the train split."""
-    stays, labels = cohort.table("stays.parquet"), cohort.table("labels.parquet")
+    stays, labels = cohort.table("stays.parquet"), cohort.table("labels")
     tensors = Ragged.load(cohort.path / "tensors")
     judged = (stays["split"] != "train").to_numpy()
-    risks = Predictor.load(run).risks(tensors, np.flatnonzero(judged))
-    rows = np.repeat(judged, tensors.lengths) & predicted(task, tensors.hours)
+    risks = Predictor.load(run).risks(tensors, np.flatnonzero(judged), cohort.array("asked.npy"))
+    rows = np.repeat(judged, tensors.lengths) & cohort.array("asked.npy")
     of_judged = labels["stay_id"].is_in(stays.filter(judged)["stay_id"].to_list())
     table = predictions_table(labels.filter(of_judged), stays, risks[rows])
     return schemas.check(schemas.Predictions, table, "predictions")

@@ -59,6 +59,7 @@ def main(config: DictConfig) -> Run:
         predictor.targets,
         chosen,
         plugins.build("explainers", explainer),
+        lookback_hours=predictor.lookback_hours,
     )
     write_table(run.path / "explained.parquet", explained)
     write_table(run.path / "attributions.parquet", attributions)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
+from clinical_lstm.batch import Batch, Scaler, Sequences, assemble
 from clinical_lstm.errors import InputError, closest
 
 SHORT_HOURS, LONG_HOURS = 6, 12
@@ -73,30 +73,32 @@ MATRICES: dict[str, Callable[[Batch], np.ndarray]] = {"elapsed": elapsed, "windo
 
 
 def row_matrix(
-    ragged: Ragged, stays: np.ndarray | Sequence[int], scaler: Scaler, which: str, chunk: int = 512
+    seen: Sequences, stays: np.ndarray | Sequence[int], scaler: Scaler, which: str, chunk: int = 512
 ) -> np.ndarray:
-    """Return the matrix `which` (R, F) float32 of every real step of `stays`, in their order, step after step.
+    """Return the matrix `which` (R, F) float32 of every step of `stays` that is answered, in their order.
 
-    Stays of like length are assembled together, at most `chunk` at once, so that little is padded.
+    Sequences of like length are assembled together, at most `chunk` at once, so that little is padded.
     """
     _check(which)
-    stays = np.asarray(stays, dtype=np.int64)
-    lengths = ragged.lengths[stays]
-    begin = np.cumsum(lengths) - lengths
-    rows = np.empty((int(lengths.sum()), len(feature_names(which, scaler.variables, scaler.statics))), np.float32)
+    rows = seen.of(np.asarray(stays, dtype=np.int64))
+    _, _, answered = seen.answered(rows)  # (R,)
+    if which == "elapsed":  # the clock needs no window
+        return seen.hours[answered, None].astype(np.float32)
+    place = np.empty(len(seen.hours), np.int64)
+    place[answered] = np.arange(len(answered))
+    matrix = np.empty((len(answered), len(feature_names(which, scaler.variables, scaler.statics))), np.float32)
+    lengths = seen.lengths[rows]
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0]
     at = 0
     while at < len(order):
         ahead = lengths[order[at : at + chunk]]
         fits = int(np.searchsorted(ahead * np.arange(1, len(ahead) + 1), STEPS_AT_ONCE, side="right"))
-        part = order[at : at + max(fits, 1)]
-        batch = assemble(ragged, stays[part], scaler)
-        inside = np.arange(batch.hours.shape[1]) < batch.lengths[:, None]  # (B, T)
-        place = begin[part][:, None] + np.arange(batch.hours.shape[1])
-        rows[place[inside]] = MATRICES[which](batch)[inside]
+        part = rows[order[at : at + max(fits, 1)]]
+        row, step, flat = seen.answered(part)
+        matrix[place[flat]] = MATRICES[which](assemble(seen, part, scaler))[row, step]
         at += len(part)
-    return rows
+    return matrix
 
 
 def _check(which: str) -> None:

@@ -49,6 +49,8 @@ class GradientBoosting(Baseline):
         self, rows: np.ndarray, label: np.ndarray, weight: np.ndarray, validation: Labelled | None, seed: int
     ) -> None:
         index, heavier = thinned(label, weight, self.max_rows, seed)
+        fitted = rows[index]
+        self.known = np.flatnonzero(~np.isnan(fitted).all(axis=0))  # scikit-learn cannot bin a column without a value
         self.model = HistGradientBoostingClassifier(
             **self.settings,
             max_iter=self.max_rounds if validation else self.rounds_without_validation,
@@ -57,8 +59,11 @@ class GradientBoosting(Baseline):
             n_iter_no_change=self.patience,
             random_state=seed,
         )
-        held = {"X_val": validation[0], "y_val": validation[1]} if validation else {}
-        self.model.fit(rows[index], label[index], sample_weight=heavier, **held)
+        held = {"X_val": self._columns(validation[0]), "y_val": validation[1]} if validation else {}
+        self.model.fit(self._columns(fitted), label[index], sample_weight=heavier, **held)
 
     def _logits(self, rows: np.ndarray) -> np.ndarray:
-        return self.model.decision_function(rows)
+        return self.model.decision_function(self._columns(rows))
+
+    def _columns(self, rows: np.ndarray) -> np.ndarray:
+        return rows if len(self.known) == rows.shape[1] else rows[:, self.known]

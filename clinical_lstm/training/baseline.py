@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,10 @@ from clinical_lstm import plugins
 from clinical_lstm.artifacts import Cohort, Directory, digest, read_json, write_json, write_table
 from clinical_lstm.baselines.features import row_matrix
 from clinical_lstm.calibration import apply_all
-from clinical_lstm.data.labels import predicted
-from clinical_lstm.data.task import Task
 from clinical_lstm.inference import predictions_table
+from clinical_lstm.lookback import sequences
 from clinical_lstm.training import operating
-from clinical_lstm.training.data import TrainingData, training_data
+from clinical_lstm.training.data import TrainingData, lookback_of, training_data
 
 
 def baseline(
@@ -32,6 +32,8 @@ def baseline(
     if made.is_done("baseline", key):
         return made
     data, splits = training_data(cohort, weighting)
+    asked = cohort.array("asked.npy")
+    data = replace(data, seen=sequences(data.tensors, lookback_of(cohort), asked))  # unlabelled rows are judged too
     logits = _logits(data, splits, spec, seed)
     manifest = cohort.json("manifest.json")
     targets = [(complication, float(horizon)) for complication, horizon in manifest["targets"]]
@@ -39,8 +41,8 @@ def baseline(
     rows = operating.rows_of(data.tensors, stays, data.label)
     calibrators = operating.calibrate(logits, rows, calibration)
     chosen = operating.thresholds(logits, rows, calibrators, targets, threshold)
-    judged = (rows.split != "train") & predicted(Task.of(manifest["task"]), data.tensors.hours)
-    labels = cohort.table("labels.parquet")
+    judged = (rows.split != "train") & asked
+    labels = cohort.table("labels")
     of_judged = labels["stay_id"].is_in(stays.filter(stays["split"] != "train")["stay_id"].to_list())
     risks = apply_all(calibrators, logits[judged], targets)
     write_table(made.path / "predictions.parquet", predictions_table(labels.filter(of_judged), stays, risks))
@@ -55,14 +57,13 @@ def thresholds_of(path: Path) -> dict[tuple[str, float], float]:
 
 
 def _logits(data: TrainingData, splits: np.ndarray, spec: Mapping[str, Any], seed: int) -> np.ndarray:
-    """Return the logits (N, K) of one fitted model per target; NaN in the train rows."""
+    """Return the logits (N, K) of one fitted model per target; NaN in the train rows and where none is asked for."""
     which = plugins.load("baselines", spec["name"]).features  # type: ignore[attr-defined]
     models = _fitted(data, spec, which, seed)
-    split_of_row = np.repeat(splits, data.tensors.lengths)
     logits = np.full(data.label.shape, np.nan)
     for name in sorted(set(splits) - {"train"}):  # split by split, so that only one matrix is in memory
-        matrix = row_matrix(data.tensors, np.flatnonzero(splits == name), data.scaler, which)  # (R, F)
-        logits[split_of_row == name] = np.stack([model.logits(matrix) for model in models], axis=1)
+        at, matrix = _rows(data, np.flatnonzero(splits == name), which)  # (R,), (R, F)
+        logits[at] = np.stack([model.logits(matrix) for model in models], axis=1)
     return logits
 
 
@@ -70,9 +71,8 @@ def _fitted(data: TrainingData, spec: Mapping[str, Any], which: str, seed: int) 
     """Return one model per target, fitted on the train rows, tuned on the val rows; rows of weight 0 are left out."""
     parts = []
     for stays in (data.train, data.val):
-        inside = np.repeat(np.isin(np.arange(len(data.tensors.lengths)), stays), data.tensors.lengths)
-        matrix = row_matrix(data.tensors, stays, data.scaler, which)  # (R, F)
-        parts.append((matrix, data.target[inside], data.weight[inside]))
+        at, matrix = _rows(data, stays, which)  # (R,), (R, F)
+        parts.append((matrix, data.target[at], data.weight[at]))
     models = []
     for k in range(data.label.shape[1]):
         (train, target, weight), (val, val_target, _) = (_at_risk(*part, k) for part in parts)
@@ -80,6 +80,11 @@ def _fitted(data: TrainingData, spec: Mapping[str, Any], which: str, seed: int) 
         model.fit(train, target, weight=weight, validation=(val, val_target), seed=seed)
         models.append(model)
     return models
+
+
+def _rows(data: TrainingData, stays: np.ndarray, which: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the flat steps (R,) of `stays` that are predicted, and their matrix (R, F)."""
+    return data.seen.answered(data.seen.of(stays))[2], row_matrix(data.seen, stays, data.scaler, which)
 
 
 def _at_risk(matrix: np.ndarray, target: np.ndarray, weight: np.ndarray, k: int) -> tuple[np.ndarray, ...]:

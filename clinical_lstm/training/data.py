@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from clinical_lstm.artifacts import Cohort
-from clinical_lstm.batch import Ragged, Scaler
-from clinical_lstm.data.labels import predicted
-from clinical_lstm.data.task import Task
+from clinical_lstm.batch import Ragged, Scaler, Sequences
+from clinical_lstm.lookback import sequences
 from clinical_lstm.training.weights import row_targets
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Tensors and scaler, the (N, K) labels, targets and weights of all steps, the stays of train and val."""
+    """Tensors and scaler, the (N, K) labels, targets and weights of all steps, the stays of train and val.
+
+    `seen` is what the model runs over: the stays, or with a lookback the window of every labelled prediction time.
+    """
 
     tensors: Ragged
+    seen: Sequences
     scaler: Scaler
     label: np.ndarray
     target: np.ndarray
@@ -34,24 +38,30 @@ def training_data(cohort: Cohort, weighting: str) -> tuple[TrainingData, np.ndar
     label = label_array(cohort, tensors)
     is_train = np.repeat(splits == "train", tensors.lengths)
     target, weight = row_targets(weighting, label, is_train, tensors.step_offsets, tensors.hours)
+    seen = sequences(tensors, lookback_of(cohort), label.max(axis=1) >= 0)
+    answered, _ = tensors.place(seen.answered(np.arange(len(seen.lengths)))[2])
     data = TrainingData(
         tensors=tensors,
+        seen=seen,
         scaler=scaler,
         target=target,
         weight=weight,
         label=label,
-        train=np.flatnonzero(splits == "train"),
+        train=np.intersect1d(np.flatnonzero(splits == "train"), answered),  # a stay without a window teaches nothing
         val=np.flatnonzero(splits == "val"),
     )
     return data, splits
 
 
+def lookback_of(cohort: Cohort) -> float | None:
+    """Return the lookback of a cohort's task in hours; None: everything since admission."""
+    return cohort.json("manifest.json")["task"].get("lookback_hours")
+
+
 def label_array(cohort: Cohort, tensors: Ragged) -> np.ndarray:
     """Return the labels (N, K) int8 of every step; -1 where not at risk or no prediction time."""
     manifest = cohort.json("manifest.json")
-    table = cohort.table("labels.parquet")
-    asked = predicted(Task.of(manifest["task"]), tensors.hours)
     label = np.full((len(tensors.hours), len(manifest["targets"])), -1, np.int8)
-    known = np.where(table["at_risk"].to_numpy(), table["label"].to_numpy(), -1)
-    label[asked] = known.reshape(-1, label.shape[1])
+    known = pl.when("at_risk").then("label").otherwise(-1).cast(pl.Int8)
+    label[cohort.array("asked.npy")] = cohort.table("labels").select(known).to_numpy().reshape(-1, label.shape[1])
     return label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -10,15 +10,17 @@ import numpy as np
 import pytorch_lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from clinical_lstm.batch import Batch, assemble, pad_rows
-from clinical_lstm.inference import canonical_batches
+from clinical_lstm.inference import ROWS, canonical_batch, canonical_chunks
 from clinical_lstm.training.data import TrainingData
+
+KEPT_BYTES = 1 << 30  # a validation split larger than that is assembled anew in every epoch
 
 
 class Group(NamedTuple):
-    """Stays of similar length with the targets and weights (B, T, K) of their rows."""
+    """Stays (or windows) of similar length with the targets and weights (B, T, K) of their rows."""
 
     batch: Batch
     target: Tensor
@@ -26,17 +28,24 @@ class Group(NamedTuple):
 
 
 def draws(
-    stays: np.ndarray, lengths: np.ndarray, size: int, groups: int, seed: int, epoch: int
+    stays: np.ndarray,
+    lengths: np.ndarray,
+    size: int,
+    groups: int,
+    seed: int,
+    epoch: int,
+    of: Callable[[np.ndarray], np.ndarray] = lambda stays: stays,
 ) -> list[list[np.ndarray]]:
     """Return one epoch: a fully random partition into draws of `size` stays, each cut into `groups` by length.
 
     The draw is random, so that its gradient is unbiased; only the padding depends on the cut. (Draws of equal length
-    would be cheaper still, but length encodes the outcome.) Depends on (seed, epoch) alone.
+    would be cheaper still, but length encodes the outcome.) Depends on (seed, epoch) alone. What is cut are the
+    sequences `of` the stays of a draw, `lengths` long.
     """
     order = np.random.default_rng((seed, epoch)).permutation(stays)
     epoch_draws = []
     for begin in range(0, len(order), size):
-        draw = order[begin : begin + size]
+        draw = of(order[begin : begin + size])
         by_length = draw[np.argsort(lengths[draw], kind="stable")]
         epoch_draws.append([part for part in np.array_split(by_length, groups) if len(part)])
     return epoch_draws
@@ -52,10 +61,10 @@ class _Epochs:
         return -(-len(self.module.data.train) // self.module.batch_size)
 
     def __iter__(self) -> Iterator[list[Group]]:
-        module = self.module
+        module, data = self.module, self.module.data
         epoch = module.trainer.current_epoch if module.trainer else 0
         epoch_draws = draws(
-            module.data.train, module.data.tensors.lengths, module.batch_size, module.groups, module.seed, epoch
+            data.train, data.seen.lengths, module.batch_size, module.groups, module.seed, epoch, data.seen.of
         )
         with ThreadPoolExecutor(max_workers=1) as assembler:
             pending = assembler.submit(module.assemble, epoch_draws[0])
@@ -64,6 +73,22 @@ class _Epochs:
                 if following is not None:
                     pending = assembler.submit(module.assemble, following)
                 yield ready
+
+
+class _Validation(Dataset[tuple[np.ndarray, Batch]]):
+    """Canonical batches that cover what is seen of the validation stays."""
+
+    def __init__(self, data: TrainingData) -> None:
+        self.data = data
+        self.chunks = list(canonical_chunks(data.seen, data.seen.of(data.val)))
+        self.bytes = sum(steps for _, steps in self.chunks) * ROWS * len(data.scaler.variables) * 12
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, Batch]:
+        chunk, steps = self.chunks[number]
+        return chunk, canonical_batch(self.data.seen, chunk, self.data.scaler, steps).tensors()
 
 
 class DataModule(pytorch_lightning.LightningDataModule):
@@ -77,11 +102,11 @@ class DataModule(pytorch_lightning.LightningDataModule):
         """Return the padded groups of one draw as torch tensors."""
         data = self.data
         groups = []
-        for stays in draw:
-            batch = assemble(data.tensors, stays, data.scaler)
+        for rows in draw:
+            batch = assemble(data.seen, rows, data.scaler)
             steps = batch.values.shape[1]
-            target = pad_rows(data.target, data.tensors, stays, steps, 0.0)  # (B, T, K)
-            weight = pad_rows(data.weight, data.tensors, stays, steps, 0.0)  # (B, T, K)
+            target = pad_rows(data.target, data.seen, rows, steps, 0.0)  # (B, T, K)
+            weight = pad_rows(data.weight, data.seen, rows, steps, 0.0)  # (B, T, K)
             groups.append(Group(batch.tensors(), torch.from_numpy(target), torch.from_numpy(weight)))
         return groups
 
@@ -94,8 +119,8 @@ class DataModule(pytorch_lightning.LightningDataModule):
         return _Epochs(self)
 
     def val_dataloader(self) -> DataLoader[tuple[np.ndarray, Batch]]:
-        """Return (stay indices, canonical batch) pairs that cover the validation stays; made once, kept in memory."""
+        """Return (sequences, canonical batch) pairs that cover the validation stays; made once if memory allows."""
         if not hasattr(self, "_val"):
-            found = canonical_batches(self.data.tensors, self.data.val, self.data.scaler)
-            self._val = [(stays, batch.tensors()) for stays, batch in found]
-        return DataLoader(self._val, batch_size=None)  # type: ignore[arg-type]
+            every = _Validation(self.data)
+            self._val = [every[n] for n in range(len(every))] if every.bytes <= KEPT_BYTES else every
+        return DataLoader(self._val, batch_size=None, collate_fn=lambda item: item)  # type: ignore[arg-type]

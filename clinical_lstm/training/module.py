@@ -70,12 +70,10 @@ class Training(pytorch_lightning.LightningModule):
 
     def validation_step(self, item: tuple[np.ndarray, Batch], index: int) -> None:
         """Keep the logits of the validation stays."""
-        stays, batch = item
+        rows, batch = item
         found = self.model(batch).double().cpu().numpy()  # (ROWS, T, K)
-        offsets = self.data.tensors.step_offsets
-        for row, stay in enumerate(stays):
-            begin, end = offsets[stay], offsets[stay + 1]
-            self._val_logits[begin:end] = found[row, : end - begin]
+        row, step, at = self.data.seen.answered(rows)
+        self._val_logits[at] = found[row, step]
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics, which early stopping and the choice of the best weights can watch."""

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+import clinical_lstm
 from clinical_lstm.artifacts import (
     SCHEMA_VERSION,
     Cohort,
@@ -105,9 +106,11 @@ def _untrained(manifest: Mapping[str, Any], model_spec: Mapping[str, Any]) -> tu
     }
     description = {"model": dict(model_spec), "sizes": sizes}
     model = build_model(description)
-    if not model.causal and manifest["task"]["at_hours"] is None:
+    task = manifest["task"]
+    if not model.causal and task["at_hours"] is None and task.get("lookback_hours") is None:
         raise InputError(
-            f"model {model_spec['name']} sees the whole window; it needs a task with a fixed hour (at_hours)"
+            f"model {model_spec['name']} sees the whole window; it needs a task with a fixed hour (at_hours) or with a "
+            "lookback (lookback_hours), whose windows end at the prediction"
         )
     return description, model
 
@@ -129,7 +132,7 @@ def _write_operation(
     splits: np.ndarray,
 ) -> None:
     """Write calibrator.json (fitted on calib) and thresholds.json (chosen on val)."""
-    found = logits(model, data.tensors, data.scaler, np.flatnonzero(np.isin(splits, ["val", "calib"])))
+    found = logits(model, data.seen, data.scaler, np.flatnonzero(np.isin(splits, ["val", "calib"])))
     rows = operating.rows_of(data.tensors, cohort.table("stays.parquet"), data.label)
     targets = [(complication, float(horizon)) for complication, horizon in manifest["targets"]]
     calibrators = operating.calibrate(found, rows, settings.calibration)
@@ -180,7 +183,8 @@ def _record(
         "seed": seed,
         "training": asdict(settings),
         "best_epoch": int(best["epoch"]) + 1,
-        "versions": {name: metadata.version(name) for name in ("clinical-lstm", "torch", "polars", "numpy")},
+        "versions": {"clinical-lstm": clinical_lstm.__version__}  # which may run from a checkout, not installed
+        | {name: metadata.version(name) for name in ("torch", "polars", "numpy")},
     }
 
 

@@ -60,7 +60,7 @@ def test_predictions_keep_their_contract(risks: pl.DataFrame, extract: Extract) 
 
 
 def test_labels_are_those_of_the_cohort(risks: pl.DataFrame, tiny_cohort: Cohort) -> None:
-    labels = tiny_cohort.table("labels.parquet").sort(KEYS)
+    labels = tiny_cohort.table("labels").sort(KEYS)
     assert risks.sort(KEYS).select(labels.columns).equals(labels)
 
 

@@ -33,6 +33,15 @@ def test_an_unknown_value_is_information() -> None:
     assert logits[::2].mean() > 0 > logits[1::2].max()
 
 
+def test_a_column_without_any_value_changes_nothing() -> None:
+    rows, label = _interaction(5000)
+    empty = np.insert(rows, 1, np.nan, axis=1)
+    held, label_held = _interaction(2000, seed=1)
+    one = GradientBoosting().fit(rows, label, validation=(held, label_held))
+    other = GradientBoosting().fit(empty, label, validation=(np.insert(held, 1, 7.0, axis=1), label_held))
+    assert np.array_equal(one.logits(held), other.logits(np.insert(held, 1, -3.0, axis=1)))
+
+
 def test_noise_stops_boosting_early_and_signal_does_not() -> None:
     random = np.random.default_rng(0)
     noise, coin = random.normal(size=(4000, 5)), random.integers(0, 2, 4000)

@@ -30,7 +30,7 @@ def test_label_of_every_step_is_that_of_its_row(tiny_cohort: Cohort) -> None:
             "found": data.label[:, 0].astype(np.int64),
         }
     )
-    joined = steps.join(tiny_cohort.table("labels.parquet"), on=["stay_id", "hours"], how="left")
+    joined = steps.join(tiny_cohort.table("labels"), on=["stay_id", "hours"], how="left")
     assert joined["label"].null_count() == 0
     expected = joined.select(pl.when("at_risk").then("label").otherwise(-1).cast(pl.Int64).alias("found"))
     assert joined.select("found").equals(expected)
@@ -41,13 +41,11 @@ def test_steps_that_are_no_prediction_time_have_no_label(tiny_cohort: Cohort) ->
     class Sparse(Cohort):
         """The same cohort under a task that predicts every 4 h."""
 
-        def json(self, name: str) -> dict:
-            manifest = super().json(name)
-            return manifest | {"task": manifest["task"] | {"every_hours": 4.0}}
+        def array(self, name: str) -> np.ndarray:
+            return super().array(name) & (every.tensors.hours % 4 == 0)
 
         def table(self, name: str) -> pl.DataFrame:
-            found = super().table(name)
-            return found.filter(pl.col("hours") % 4 == 0) if name == "labels.parquet" else found
+            return super().table(name).filter(pl.col("hours") % 4 == 0)
 
     every, _ = training_data(tiny_cohort, "uniform")
     found = label_array(Sparse(tiny_cohort.path), every.tensors)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from clinical_lstm.artifacts import Cohort
 from clinical_lstm.inference import ROWS
+from clinical_lstm.lookback import sequences
+from clinical_lstm.training import datamodule
 from clinical_lstm.training.data import TrainingData, training_data
 from clinical_lstm.training.datamodule import DataModule, draws
 
@@ -94,3 +98,38 @@ def test_validation_covers_the_val_stays_in_canonical_batches(data: TrainingData
     assert {len(batch.lengths) for _, batch in items} == {ROWS}
     again = list(module.val_dataloader())
     assert all(one[1].values is other[1].values for one, other in zip(items, again)), "made once"
+
+
+def test_a_large_validation_split_is_assembled_anew_to_the_same_bits(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = list(DataModule(data, batch_size=16, groups=2, seed=1).val_dataloader())
+    monkeypatch.setattr(datamodule, "KEPT_BYTES", 0)
+    module = DataModule(data, batch_size=16, groups=2, seed=1)
+    for epoch in (list(module.val_dataloader()), list(module.val_dataloader())):
+        assert len(epoch) == len(kept)
+        for (stays, batch), (expected, whole) in zip(epoch, kept):
+            assert np.array_equal(stays, expected)
+            assert all(torch.equal(one, other) for one, other in zip(batch, whole))
+            assert batch.values is not whole.values
+
+
+def test_a_draw_with_a_lookback_holds_the_windows_of_its_stays(data: TrainingData) -> None:
+    seen = sequences(data.tensors, 5.0, data.label[:, 0] >= 0)
+    short = replace(data, seen=seen)
+    [first, *_] = draws(data.train, seen.lengths, 16, 2, seed=1, epoch=0, of=seen.of)
+    stays = np.concatenate(draws(data.train, data.tensors.lengths, 16, 2, seed=1, epoch=0)[0])
+    assert sorted(np.concatenate(first)) == sorted(seen.of(stays)), "the same random stays"
+    at = seen.answered(np.concatenate(first))[2]
+    weight, labelled = 0.0, 0
+    for group in DataModule(short, batch_size=16, groups=2, seed=1).assemble(first):
+        last = torch.arange(group.batch.values.shape[1]) == group.batch.lengths[:, None] - 1
+        assert not group.weight[~last].any() and not group.target[~last].any()
+        assert group.batch.lengths.max() <= 5
+        weight, labelled = weight + float(group.weight.sum()), labelled + int(last.sum())
+    assert (
+        labelled
+        == len(at)
+        == (data.label[np.isin(data.tensors.place(np.arange(len(data.label)))[0], stays)] >= 0).sum()
+    )
+    assert weight == pytest.approx(float(data.weight[at].sum()), rel=1e-5)

@@ -120,8 +120,8 @@ def test_a_training_of_other_settings_is_not_resumed(tiny_cohort: Cohort, tmp_pa
 
 def test_a_damaged_cohort_is_refused(tiny_cohort: Cohort, tmp_path: Path) -> None:
     shutil.copytree(tiny_cohort.path, tmp_path / "cohort")
-    (tmp_path / "cohort" / "labels.parquet").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"labels\.parquet was altered"):
+    (tmp_path / "cohort" / "labels" / "part-00000.parquet").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"labels/part-00000\.parquet was altered"):
         training(Cohort(tmp_path / "cohort"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -150,6 +150,21 @@ def test_it_may_learn_a_task_with_a_fixed_hour(whole_window: dict[str, Any], tmp
     assert np.array_equal(np.unique(data.tensors.hours[data.weight[:, 0] > 0]), [12.0])
     assert run.json("model.json")["model"] == whole_window
     assert not Predictor.load(run).model.causal
+
+
+def test_it_may_learn_a_task_with_a_lookback(whole_window: dict[str, Any], tmp_path: Path) -> None:
+    """Every window ends at its prediction, so that nothing lies ahead; the same training fails without."""
+    source = Synthetic(stays=200, mean_hours=20.0, variables=["map"], effects={"map": -1.0}, onset_per_hour=0.01)
+    shares = {"fractions": {"train": 0.4, "val": 0.2, "calib": 0.2, "test": 0.2}}
+    for lookback in (4.0, None):
+        task = Task("windows", ["planted"], [6.0], lookback_hours=lookback)
+        cohort = prepare(source, task, shares, tmp_path / f"{lookback}", "", {}, say=lambda line: None)
+        if lookback:
+            run = training(cohort, tmp_path / "run", spec=whole_window)
+            assert Predictor.load(run).lookback_hours == 4.0
+        else:
+            with pytest.raises(InputError, match="lookback_hours"):
+                training(cohort, tmp_path / "other", spec=whole_window)
 
 
 def test_environment_lists_every_package_once() -> None:
