@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from clinical_lstm.errors import InputError
@@ -139,6 +140,10 @@ class Directory:
         if path.is_dir():
             return pl.concat([pl.read_parquet(shard) for shard in sorted(path.glob("*.parquet"))])
         return pl.read_parquet(path)
+
+    def array(self, name: str) -> np.ndarray:
+        """Return the array of a `.npy` file of this directory."""
+        return np.load(self.path / name)
 
     def json(self, name: str) -> Any:
         """Return the content of a JSON file of this directory."""

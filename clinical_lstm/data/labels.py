@@ -2,20 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 
-from clinical_lstm.data.task import Task
+from clinical_lstm import plugins, schemas
+from clinical_lstm.data.external import external_labels
+from clinical_lstm.data.task import Task, needs
+
+ORDER = ["stay_id", "hours"]
+EVENTS = ["antibiotic", "culture"]
+
+
+class Outcome(NamedTuple):
+    """What a task says of one shard.
+
+    Attributes:
+        episodes: `schemas.Episodes`. labels: `schemas.Labels` of the prediction times.
+        judged: per complication that is measured, the ids of the stays that can be judged.
+        asked: (N,) bool, which steps are prediction times.
+        external: what became of the labels of a file (`external_labels`).
+
+    """
+
+    episodes: pl.DataFrame
+    labels: pl.DataFrame
+    judged: dict[str, pl.Series]
+    asked: np.ndarray
+    external: Mapping[str, int] = MappingProxyType({})
+
+
+def outcome(
+    task: Task, stays: pl.DataFrame, observations: pl.DataFrame, given: pl.DataFrame, times: pl.DataFrame
+) -> Outcome:
+    """Return the episodes and labels of one shard; `times` are the ends of all its steps (`tensors.step_times`)."""
+    if task.labels:
+        [(complication, horizon)] = task.targets
+        rows, counts = external_labels(Path(task.labels), stays, times, complication, horizon)
+        known = times.join(rows, on=ORDER, how="left", maintain_order="left")["label"].is_not_null()
+        return Outcome(schemas.empty(schemas.Episodes), rows, {}, known.to_numpy(), counts)
+    episodes, able = episodes_of(task, stays, observations, given), judged(task, stays, observations)
+    asked = predicted(task, times["hours"].to_numpy())
+    return Outcome(episodes, label(task, times.filter(pl.Series(asked)), episodes, able), able, asked)
+
+
+def unknown(task: Task, times: pl.DataFrame) -> Outcome:
+    """Return the prediction times of data of which no outcome is known: labels null, all at risk."""
+    asked = predicted(task, times["hours"].to_numpy())
+    episodes = schemas.empty(schemas.Episodes)
+    rows = label(task, times.filter(pl.Series(asked)), episodes)
+    rows = rows.with_columns(pl.lit(None, pl.Int8).alias("label"), pl.lit(True).alias("at_risk"))
+    return Outcome(episodes, rows, {}, asked)
 
 
 def episodes_of(task: Task, stays: pl.DataFrame, observations: pl.DataFrame, given: pl.DataFrame) -> pl.DataFrame:
     """Return the episodes of the task's complications in one shard, sorted by stay, complication and onset."""
-    from clinical_lstm import plugins
-
     found = [
         plugins.build("complications", spec, stays=stays, observations=observations, given=given) for spec in task.specs
     ]
     return pl.concat(found).sort("stay_id", "complication", "onset_hours")
+
+
+def judged(task: Task, stays: pl.DataFrame, observations: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return, per complication that is measured, the ids of the stays that can be judged.
+
+    A stay can be judged where every variable of one of the sets that the definition needs was observed, or is known of
+    it at admission. Events (antibiotics, cultures) need none: without one, there was none.
+    """
+    wanted = {c: [[v for v in one if v not in EVENTS] for one in needs(c)] for c in (s["name"] for s in task.specs)}
+    names = sorted({name for sets in wanted.values() for one in sets for name in one})
+    seen = observations.filter(pl.col("variable").is_in(names)).group_by("variable").agg(pl.col("stay_id").unique())
+    has = {name: set(ids) for name, ids in seen.rows()}
+    at_admission = {name: set(stays.filter(pl.col(name).is_not_null())["stay_id"]) for name in names if name in stays}
+    has = {name: has.get(name, set()) | at_admission.get(name, set()) for name in names}
+    found = {}
+    for complication, sets in wanted.items():
+        if sets:
+            able = set.union(*(set.intersection(*(has[name] for name in one)) for one in sets))
+            found[complication] = pl.Series("stay_id", sorted(able), pl.String)
+    return found
 
 
 def predicted(task: Task, hours: np.ndarray) -> np.ndarray:
@@ -33,32 +102,34 @@ def predicted(task: Task, hours: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def label(task: Task, times: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:
-    """Return the labels at `times` (stay_id, hours, length_hours), in their order, the K targets of a time together.
+def label(
+    task: Task, times: pl.DataFrame, episodes: pl.DataFrame, judged: Mapping[str, pl.Series] | None = None
+) -> pl.DataFrame:
+    """Return the labels at `times`, in their order, the K targets of a time together.
 
     With n(t) the first onset after t + g and p(t) the last onset at or before t, of end e(t) (of a stay's first
     episode alone, unless `recurrent`):
         label(t)   = n(t) <= t + g + h, or (benchmarks) p(t) <= t <= p(t) + after_onset                              (1)
-        at_risk(t) = not (t <= e(t)) and (recurrent or no p(t)) and (label or t + g + h <= length, if censoring)     (2)
+        at_risk(t) = not (t <= e(t)) and (recurrent or no p(t)) and (label or t + g + h <= end, if censoring)        (2)
+
+    Args:
+        times: stay_id, hours, length_hours, follow_up_hours (see `tensors.step_times`).
+        judged: per complication that is measured, the stays that can be judged; no other stay is at risk of it. Its
+            follow-up ends with the record (`length_hours`), that of others with `follow_up_hours`.
+
     """
-    rows = times.with_row_index("row")
+    rows, judged = times.with_row_index("row"), judged or {}
     parts = []
     for k, (complication, horizon) in enumerate(task.targets):
         own = episodes.filter(pl.col("complication") == complication).select("stay_id", "onset_hours", "end_hours")
         if not task.recurrent:
             own = own.sort("stay_id", "onset_hours").unique("stay_id", keep="first", maintain_order=True)
         dated = _neighbours(rows, own, task.gap_hours)
-        now, reach = pl.col("hours"), pl.col("hours") + task.gap_hours + horizon
-        ahead = (pl.col("next_onset") <= reach).fill_null(False)
+        ahead = (pl.col("next_onset") <= pl.col("hours") + task.gap_hours + horizon).fill_null(False)
         after = pl.lit(False)
         if task.after_onset_hours is not None:
-            after = (now <= pl.col("last_onset") + task.after_onset_hours).fill_null(False)
-        free = (now > pl.col("last_end")).fill_null(True)
-        if not task.recurrent:
-            free = free & pl.col("last_onset").is_null()
-        if task.censoring:
-            free = free & (ahead | (reach <= pl.col("length_hours")))
-        at_risk = free | after
+            after = (pl.col("hours") <= pl.col("last_onset") + task.after_onset_hours).fill_null(False)
+        at_risk = _free(task, horizon, ahead, judged.get(complication)) | after
         parts.append(
             dated.select(
                 "row",
@@ -73,6 +144,22 @@ def label(task: Task, times: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFra
             )
         )
     return pl.concat(parts).sort("row", "target").drop("row", "target")
+
+
+def _free(task: Task, horizon: float, ahead: pl.Expr, judged: pl.Series | None) -> pl.Expr:
+    """Return the part of (2) that no benchmark overrides, over the columns of `_neighbours`."""
+    reach = pl.col("hours") + task.gap_hours + horizon
+    free = (pl.col("hours") > pl.col("last_end")).fill_null(True)
+    if not task.recurrent:
+        free = free & pl.col("last_onset").is_null()
+    if task.censoring:
+        stated = pl.coalesce("follow_up_hours", "length_hours")
+        free = free & (ahead | (reach <= (stated if judged is None else pl.col("length_hours"))))
+    if judged is None:
+        return free
+    if task.whole_horizon:
+        free = free & (reach <= pl.col("length_hours"))
+    return free & pl.col("stay_id").is_in(judged.implode())
 
 
 def _neighbours(rows: pl.DataFrame, episodes: pl.DataFrame, gap: float) -> pl.DataFrame:

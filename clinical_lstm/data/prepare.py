@@ -14,9 +14,8 @@ import polars as pl
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import SCHEMA_VERSION, Cohort, atomic_directory, sha256, write_json, write_table
 from clinical_lstm.batch import Ragged
-from clinical_lstm.data import labels, splits, tensors
+from clinical_lstm.data import labels, manifest, splits, tensors
 from clinical_lstm.data.cleaning import clean, clean_stays
-from clinical_lstm.data.manifest import coverage, refuse_degenerate, split_counts
 from clinical_lstm.data.scaling import fit_scaler
 from clinical_lstm.data.task import Task
 from clinical_lstm.errors import InputError
@@ -30,11 +29,14 @@ class _Shards:
     """What is gathered while the shards pass by."""
 
     stays: list[pl.DataFrame] = field(default_factory=list)
-    labels: list[pl.DataFrame] = field(default_factory=list)
+    counts: list[pl.DataFrame] = field(default_factory=list)
+    hours: list[pl.DataFrame] = field(default_factory=list)
+    found: list[pl.DataFrame] = field(default_factory=list)
+    external: dict[str, int] = field(default_factory=dict)
     tensors: list[Ragged] = field(default_factory=list)
+    asked: list[np.ndarray] = field(default_factory=list)
     rejects: dict[str, int] = field(default_factory=dict)
     funnel: dict[str, list[int]] = field(default_factory=dict)
-    labelled: set[bool] = field(default_factory=set)
 
     def count(self, step: str, stays: int, observations: int) -> None:
         total = self.funnel.setdefault(step, [0, 0])
@@ -57,15 +59,16 @@ def prepare(
         record: what the manifest tells of the source besides its title, citation and licence.
 
     """
+    manifest.refuse_unmeasured(task, source.variables)
     with atomic_directory(path) as partial:
         shards = _Shards()
         for number, extract in enumerate(source.extracts()):
             _shard(extract, source, task, partial, number, shards)
             say(f"prepare: shard {number}: {sum(len(s) for s in shards.stays):,} stays so far")
-        manifest = _finish(shards, source, task, split, partial)
-        manifest |= {"name": path.name, "schema_version": SCHEMA_VERSION}
-        manifest["source"] |= dict(record)
-        write_json(partial / "manifest.json", manifest)
+        told = _finish(shards, source, task, split, partial)
+        told |= {"name": path.name, "schema_version": SCHEMA_VERSION}
+        told["source"] |= dict(record)
+        write_json(partial / "manifest.json", told)
         cohort = Cohort(partial)
         cohort.mark("prepare", key, [name for name in cohort.files(".") if not name.startswith("done")])
     return Cohort(path)
@@ -73,6 +76,7 @@ def prepare(
 
 def _shard(extract: Extract, source: Source, task: Task, folder: Path, number: int, shards: _Shards) -> None:
     """Clean, label and tensorise one shard; write its tables."""
+    manifest.refuse_unlabelled(task, extract.labelled)
     stays = schemas.check(schemas.Stays, clean_stays(extract.stays), "stays of the source")
     observations, rejects = clean(extract._replace(stays=stays))
     shards.count("in the source", stays.height, extract.observations.height + extract.rejects.height)
@@ -87,10 +91,14 @@ def _shard(extract: Extract, source: Source, task: Task, folder: Path, number: i
         ragged = tensors.ragged(stays, observations, source.variables, source.statics, task.step_hours)
     shards.count("at least one step long", stays.height, observations.height)
     given = extract.episodes.join(stays.select("stay_id"), on="stay_id", how="semi", maintain_order="left")
-    episodes = schemas.check(schemas.Episodes, labels.episodes_of(task, stays, observations, given), "episodes")
-    times = tensors.step_times(stays, ragged).filter(pl.Series(labels.predicted(task, ragged.hours)))
-    shards.labelled.add(extract.labelled)
-    shards.labels.append(labels.label(task, times, episodes))
+    times = tensors.step_times(stays, ragged)
+    outcome = labels.outcome(task, stays, observations, given, times)
+    shards.asked.append(outcome.asked)
+    shards.counts.append(manifest.stay_counts(outcome.labels))
+    for what, count in outcome.external.items():
+        shards.external[what] = shards.external.get(what, 0) + count
+    shards.hours.append(manifest.hour_counts(outcome.labels))
+    shards.found.append(manifest.found(task, outcome, stays))
     shards.stays.append(stays)
     shards.tensors.append(ragged)
     for rule, count in rejects["rule"].value_counts().sort("rule").iter_rows():
@@ -98,7 +106,8 @@ def _shard(extract: Extract, source: Source, task: Task, folder: Path, number: i
     name = f"part-{number:05d}.parquet"
     write_table(folder / "observations" / name, schemas.check(schemas.Observations, observations, "observations"))
     write_table(folder / "rejects" / name, schemas.check(schemas.Rejects, rejects, "rejects"))
-    write_table(folder / "episodes" / name, episodes)
+    write_table(folder / "episodes" / name, schemas.check(schemas.Episodes, outcome.episodes, "episodes"))
+    write_table(folder / "labels" / name, schemas.check(schemas.Labels, outcome.labels, "labels"))
 
 
 def _finish(shards: _Shards, source: Source, task: Task, split: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -109,51 +118,43 @@ def _finish(shards: _Shards, source: Source, task: Task, split: Mapping[str, Any
         raise InputError(f"{len(twice)} stay(s) stand twice in the source, the first is {twice[0]}")
     if not stays.height:
         raise InputError(f"no stay is left: {shards.funnel}; rejects by rule: {shards.rejects}")
-    table = schemas.check(schemas.Labels, pl.concat(shards.labels), "labels")
-    _refuse_unlabelled(shards.labelled, table)
-    with_event = table.filter(pl.col("label") == 1)["stay_id"].unique()
-    stays = splits.assign(stays, stays["stay_id"].is_in(with_event.to_list()), **split)
+    manifest.refuse_unused(task, shards.external)
+    per_stay = pl.concat(shards.counts)
+    with_event = per_stay.filter(pl.col("positives") > 0)["stay_id"].unique()
+    stays = splits.assign(stays, stays["stay_id"].is_in(with_event.implode()), **split)
     torn = splits.check_disjoint(stays)
-    counts = split_counts(table, stays)
-    refuse_degenerate(counts)
+    counts = manifest.split_counts(per_stay, stays)
+    manifest.refuse_degenerate(counts, task.min_events)
     ragged = tensors.concatenate(shards.tensors)
     train = np.flatnonzero((stays["split"] == "train").to_numpy())
     scaler = fit_scaler(ragged, train, source.variables, source.statics)
-    shards.count("with a prediction time at risk", _at_risk_stays(table), 0)
+    shards.count("with a prediction time at risk", per_stay.filter(pl.col("rows") > 0)["stay_id"].n_unique(), 0)
     write_table(folder / "stays.parquet", schemas.check(schemas.SplitStays, stays, "stays"))
-    write_table(folder / "labels.parquet", table)
     write_table(folder / "scaler.parquet", schemas.check(schemas.ScalerTable, scaler.table(), "scaler"))
     ragged.save(folder / "tensors")
+    np.save(folder / "asked.npy", np.concatenate(shards.asked))
     return {
-        "source": {
-            "title": source.title,
-            "citation": source.citation,
-            "licence": source.licence,
-            "files": _hashes(source),
-        },
+        "source": _about(source),
         "task": task.record(),
+        "complications": manifest.complications(pl.concat(shards.found), stays.height),
         "targets": task.targets,
         "variables": source.variables,
         "statics": source.statics,
         "split": dict(split),
         "splits": counts,
+        "external_labels": shards.external,
+        "one_sided": manifest.one_sided(pl.concat(shards.hours)),
         "rejects": shards.rejects,
+        "conversions": source.conversions().to_dicts(),
         "funnel": [{"step": step, "stays": n, "observations": m} for step, (n, m) in shards.funnel.items()],
-        "coverage": coverage(ragged, source.variables),
+        "coverage": manifest.coverage(ragged, source.variables),
         "leakage": {"patients_in_two_splits": torn, "fitted_on": "train"},
     }
 
 
-def _refuse_unlabelled(labelled: set[bool], table: pl.DataFrame) -> None:
-    """Raise InputError where "no episode" does not mean "no event"."""
-    if labelled == {True, False}:
-        raise InputError("some shards of the source state outcomes and others do not; prepare the labelled ones alone")
-    if True not in labelled and not (table["label"] == 1).any():
-        raise InputError("the source states no outcomes, so nothing can be learnt from it; use: clinical-lstm predict")
-
-
-def _at_risk_stays(table: pl.DataFrame) -> int:
-    return table.filter(pl.col("at_risk"))["stay_id"].n_unique()
+def _about(source: Source) -> dict[str, Any]:
+    about = {"title": source.title, "citation": source.citation, "licence": source.licence}
+    return about | {"files": _hashes(source)}
 
 
 def _hashes(source: Source, listed: int = 20) -> dict[str, Any]:

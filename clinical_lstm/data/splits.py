@@ -34,7 +34,8 @@ def assign(
         fractions: of train, val, calib and test; they sum to 1.
         fold: test is the patients of place in [fold / K, (fold + 1) / K), K = `folds`; the others share the rest.
         site: test is this site's patients; the others share the other fractions.
-        table: a CSV with `patient_id` (or `stay_id`) and `split`, used as it is.
+        table: a CSV with `patient_id` (or `stay_id`) and `split`, used as it is, or the `subject_splits.parquet` of a
+            MEDS data set: train, held_out = test, tuning = val and calib, by halves of the hash.
 
     """
     if table is not None:
@@ -111,13 +112,25 @@ def _join(stays: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(pl.col("split").cast(pl.Enum(SPLITS)))
 
 
-def _given(stays: pl.DataFrame, path: str) -> pl.DataFrame:
+def _read(path: str) -> pl.DataFrame:
+    """Return a split table as text columns; MEDS names become ours."""
     if not Path(path).is_file():
         raise InputError(f"there is no split table {path}")
+    kind = "Parquet" if path.endswith(".parquet") else "CSV"
     try:
-        table = pl.read_csv(path, infer_schema=False)
+        table = pl.read_parquet(path) if kind == "Parquet" else pl.read_csv(path, infer_schema=False)
     except pl.exceptions.PolarsError as fault:
-        raise InputError(f"{path} is no CSV table: {str(fault).splitlines()[0]}") from None
+        raise InputError(f"{path} is no {kind} table: {str(fault).splitlines()[0]}") from None
+    if "subject_id" not in table.columns:
+        return table
+    table = table.rename({"subject_id": "patient_id"}).with_columns(pl.col("patient_id").cast(pl.String))
+    tuned = pl.Series("tuned", ["val" if _hash(0, patient) < 0.5 else "calib" for patient in table["patient_id"]])
+    named = pl.when(pl.col("split") == "tuning").then(tuned).otherwise(pl.col("split").replace({"held_out": "test"}))
+    return table.with_columns(named.alias("split"))
+
+
+def _given(stays: pl.DataFrame, path: str) -> pl.DataFrame:
+    table = _read(path)
     key = next((name for name in ("patient_id", "stay_id") if name in table.columns), None)
     if key is None or "split" not in table.columns:
         raise InputError(

@@ -67,9 +67,10 @@ def concatenate(parts: Sequence[Ragged]) -> Ragged:
 
 
 def step_times(stays: pl.DataFrame, tensors: Ragged) -> pl.DataFrame:
-    """Return the end of every step as a table: stay_id, hours, length_hours; in the order of the flat steps."""
+    """Return the end of every step as a table, with the ends of its stay; in the order of the flat steps."""
     row = np.repeat(np.arange(stays.height), tensors.lengths)
-    return stays.select("stay_id", "length_hours")[row].with_columns(pl.Series("hours", tensors.hours))
+    ends = stays.select("stay_id", "length_hours", "follow_up_hours")
+    return ends[row].with_columns(pl.Series("hours", tensors.hours))
 
 
 def _cells(stays: pl.DataFrame, observations: pl.DataFrame, variables: Sequence[str]) -> pl.DataFrame:

@@ -26,9 +26,9 @@ LEVELS = [
     ["errors"],
     ["variables"],
     ["schemas", "artifacts", "batch", "plugins"],
-    ["sources", "scores", "models"],
+    ["sources", "scores", "models", "lookback"],
     ["complications", "baselines", "explainers", "metrics", "calibration"],
-    ["data", "inference"],
+    ["data", "inference", "interchange"],
     ["training", "evaluation", "explanation", "prediction", "reporting", "streaming"],
     ["pipelines"],
 ]
@@ -160,13 +160,9 @@ def plugin_faults(path: str, text: str) -> list[str]:
     return [] if len(public) == 1 else [f"{path} has {len(public)} public things: {', '.join(public)}"]
 
 
-def config_faults(folder: str, existing: list[str], files: dict[str, str], by_task: set[str]) -> list[str]:
-    """Every plug-in has a configuration that bears its name (or, a complication, a task), every configuration one."""
-    faults = [
-        f"{folder}/{name} has no conf/{FOLDERS[folder]}/{name}.yaml"
-        for name in existing
-        if name not in files and not (folder == "complications" and name in by_task)
-    ]
+def config_faults(folder: str, existing: list[str], files: dict[str, str]) -> list[str]:
+    """Every plug-in has a configuration that bears its name, and every configuration a plug-in."""
+    faults = [f"{folder}/{name} has no conf/{FOLDERS[folder]}/{name}.yaml" for name in existing if name not in files]
     for stem, text in files.items():
         name = (yaml.safe_load(text) or {}).get("name")
         if name != stem or stem not in existing:
@@ -230,11 +226,10 @@ def test_mirror_law_catches_a_module_without_a_test() -> None:
 
 
 def test_config_law_catches_a_lonely_plugin_and_a_lonely_file() -> None:
-    assert config_faults("models", ["gru"], {}, {"gru"})
-    assert config_faults("models", ["gru"], {"gru": "name: gru", "rnn": "name: rnn"}, set())
-    assert config_faults("models", ["gru"], {"gru": "name: grru"}, set())
-    assert config_faults("complications", ["death"], {}, {"sepsis"})
-    assert not config_faults("complications", ["death"], {}, {"death"})
+    assert config_faults("models", ["gru"], {})
+    assert config_faults("models", ["gru"], {"gru": "name: gru", "rnn": "name: rnn"})
+    assert config_faults("models", ["gru"], {"gru": "name: grru"})
+    assert not config_faults("complications", ["death"], {"death": "name: death"})
 
 
 def test_machine_law_catches_a_home_directory() -> None:
@@ -264,9 +259,7 @@ def test_every_plugin_has_one_public_thing_and_a_configuration(folder: str) -> N
         faults += plugin_faults(path, TEXTS[path])
     conf = REPOSITORY / "conf"
     files = {p.stem: p.read_text(encoding="utf-8") for p in (conf / FOLDERS[folder]).glob("*.yaml")}
-    tasks = [yaml.safe_load(p.read_text(encoding="utf-8")) for p in (conf / "task").glob("*.yaml")]
-    used = [c if isinstance(c, str) else c["name"] for task in tasks for c in task.get("complications", [])]
-    assert not faults + config_faults(folder, existing, files, set(used))
+    assert not faults + config_faults(folder, existing, files)
 
 
 def test_tracked_files_name_no_machine() -> None:

@@ -25,7 +25,9 @@ from pipelines.config import CONF, register
 GROUPS = stage.groups()
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options if group != "experiment"]
 PLUGINS = {"source": "sources", "model": "models", "explainer": "explainers"}
+LISTED = {"baseline": "baselines", "complication": "complications"}  # groups of which any number may be chosen
 SIZES = {"n_variables": 3, "n_static": 2, "targets": [("sepsis_label", 6.0)]}
+FRAMES = ["stays", "observations", "given"]  # what a complication is called with
 
 
 @contextmanager
@@ -55,7 +57,8 @@ def bind_all(config: DictConfig) -> None:
         assert spec["name"] == name
         plugin, arguments = plugins.bind("baselines", spec)
         inspect.signature(plugin).bind(**arguments)
-    assert Task.of(plain(config.task)).targets
+    task = plain(config.task)
+    assert Task.of(task | ({} if task["complications"] else {"complications": ["death"]})).targets
     TrainerSettings.of(plain(config.trainer))
     inspect.signature(splits.assign).bind(stays=None, positive=None, **plain(config.split))
 
@@ -66,8 +69,9 @@ def test_every_option_composes_and_binds(group: str, option: str) -> None:
     bind_all(config)
     if group in [*PLUGINS, "task", "tracking"]:
         assert config[group].name == option
-    if group == "baseline":
-        assert list(config.baseline) == [option]
+    if group in LISTED:
+        assert list(config[group]) == [option]
+        assert config[group][option].name == option
 
 
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])
@@ -77,13 +81,14 @@ def test_every_experiment_composes_and_binds(experiment: str) -> None:
     assert config != composed()
 
 
-@pytest.mark.parametrize(("group", "folder"), [*PLUGINS.items(), ("baseline", "baselines")])
+@pytest.mark.parametrize(("group", "folder"), [*PLUGINS.items(), *LISTED.items()])
 def test_every_argument_of_a_plugin_stands_in_its_file(group: str, folder: str) -> None:
     """The file is where a plug-in's arguments are explained and their defaults read."""
     for option in GROUPS[group]:
         node = composed(f"{group}={option}")[group]
-        spec = plain(node[option] if group == "baseline" else node)
+        spec = plain(node[option] if group in LISTED else node)
         accepted = set(inspect.signature(plugins.load(folder, option)).parameters) - set(SIZES)
+        accepted -= set(FRAMES if folder == "complications" else [])
         assert accepted == set(spec) - {"name"}, option
 
 

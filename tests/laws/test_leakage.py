@@ -10,9 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from clinical_lstm.artifacts import Cohort, Run, write_table
-from clinical_lstm.batch import Ragged
+from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
+from clinical_lstm.data import tensors
+from clinical_lstm.data.cleaning import clean, clean_stays
 from clinical_lstm.data.prepare import prepare
 from clinical_lstm.data.task import Task
 from clinical_lstm.inference import Predictor, logits
@@ -107,8 +110,9 @@ def altered(cohort: Cohort, path: Path, *splits: str) -> Cohort:
     (path / "tensors" / "cell_value.npy").unlink()
     np.save(path / "tensors" / "cell_value.npy", value)
     turned = pl.when(pl.col("stay_id").is_in(stays) & pl.col("at_risk")).then(1 - pl.col("label"))
-    labels = copy.table("labels.parquet").with_columns(turned.otherwise(pl.col("label")).cast(pl.Int8).alias("label"))
-    write_table(path / "labels.parquet", labels)
+    for shard in copy.files("labels"):
+        labels = pl.read_parquet(path / shard)
+        write_table(path / shard, labels.with_columns(turned.otherwise(pl.col("label")).cast(pl.Int8).alias("label")))
     marker = copy.marker("prepare")
     assert marker is not None
     copy.mark("prepare", marker["key"], list(marker["outputs"]))
@@ -223,3 +227,41 @@ def test_a_refused_measurement_does_not_change_a_bit(tiny_run: Run, tiny_source:
     plausible = refused.with_columns(pl.lit("lactate").alias("variable"), pl.lit(9.0).alias("value"))
     more = extract._replace(observations=pl.concat([extract.observations, plausible]))
     assert not risks_of(tiny_run, predictor, more).equals(expected)
+
+
+# --- every task -------------------------------------------------------------------------------------------------------
+
+TASKS = sorted((Path(__file__).parents[2] / "conf" / "task").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", TASKS, ids=[path.stem for path in TASKS])
+def test_inputs_of_every_task_at_t_do_not_know_what_comes_after(path: Path) -> None:
+    loaded = OmegaConf.merge({"complication": {"death": {"name": "death"}}}, {"task": OmegaConf.load(path)})
+    task = Task.of(OmegaConf.to_container(loaded, resolve=True)["task"])
+    source = Synthetic(stays=60, mean_hours=60, rate_per_hour=2.0)
+    extract = next(iter(source.extracts()))
+    scaler = Scaler([*source.variables], [*source.statics], *identity(len(source.variables) + len(source.statics)))
+    hours = 20.0
+    one, other = (inputs(part, source, task, scaler) for part in (extract, other_future(extract, hours)))
+    seen = one.hours[one.hours <= hours].size
+    assert seen > 60 * 10
+    for name, part, again in zip(Batch._fields, one, other):
+        if name == "static":
+            assert np.array_equal(part, again)
+        elif name != "lengths":
+            until, until_again = (
+                (x.hours <= hours) & (np.arange(x.hours.shape[1]) < x.lengths[:, None]) for x in (one, other)
+            )
+            assert np.array_equal(part[until], again[until_again]), name
+    assert not np.array_equal(one.values[:, : other.values.shape[1]], other.values[:, : one.values.shape[1]])
+
+
+def identity(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.zeros(n, bool), np.zeros(n), np.ones(n)
+
+
+def inputs(extract: Extract, source: Synthetic, task: Task, scaler: Scaler) -> Batch:
+    stays = clean_stays(extract.stays)
+    observations, _ = clean(extract._replace(stays=stays))
+    ragged = tensors.ragged(stays, observations, source.variables, source.statics, task.step_hours)
+    return assemble(ragged, np.arange(stays.height), scaler)

@@ -27,17 +27,23 @@ def _episodes(episodes: list[Episode]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schemas.empty(schemas.Episodes).schema, orient="row")
 
 
-def _times(length: float) -> pl.DataFrame:
+def _times(length: float, follow_up: float | None = None) -> pl.DataFrame:
     hours = np.arange(1.0, int(length) + 1)
     return pl.DataFrame({"hours": hours}).select(
-        pl.lit("a").alias("stay_id"), "hours", pl.lit(float(length)).alias("length_hours")
+        pl.lit("a").alias("stay_id"),
+        "hours",
+        pl.lit(float(length)).alias("length_hours"),
+        pl.lit(follow_up, pl.Float64).alias("follow_up_hours"),
     )
 
 
 def drawn(length: float, episodes: list[Episode], **task: Any) -> str:
     """Return one letter per hour: 0 or 1 at risk, + counted after the onset, - not at risk."""
     geometry = {"horizons_hours": [6.0], **task}
-    rows = labels.label(Task("t", ["death"], **geometry), _times(length), _episodes(episodes))
+    return letters(labels.label(Task("t", ["death"], **geometry), _times(length), _episodes(episodes)))
+
+
+def letters(rows: pl.DataFrame) -> str:
     schemas.check(schemas.Labels, rows, "labels")
     letter = pl.when(~pl.col("at_risk")).then(pl.lit("-")).when("after_onset").then(pl.lit("+"))
     return "".join(rows.select(letter.otherwise(pl.col("label").cast(pl.String)).alias("x"))["x"])
@@ -125,6 +131,36 @@ def test_labels_equal_the_definition_written_as_a_loop(
     assert drawn(length, episodes, **task, after_onset_hours=keep) == expected
 
 
+def test_what_is_stated_is_followed_up_and_what_is_measured_ends_with_the_record() -> None:
+    """A record of 10 h, outcomes known until hour 14: negative until 14 - 6, and positive without bias beyond."""
+    task, known = Task("t", ["death"], [6.0]), {"death": pl.Series("stay_id", ["a"])}
+    assert letters(labels.label(task, _times(10, 14.0), _episodes([]))) == "00000000--"
+    assert letters(labels.label(task, _times(10, 14.0), _episodes([(14, 14)]))) == "0000000111"
+    assert letters(labels.label(task, _times(10, 14.0), _episodes([]), known)) == "0000------"
+
+
+def test_whole_horizons_leave_out_what_is_known_only_if_it_is_1() -> None:
+    task, known = {"horizons_hours": [6.0], "complications": ["death"], "name": "t"}, {"death": pl.Series(["a"])}
+    late = _episodes([(9, 9)])
+    assert letters(labels.label(Task(**task), _times(10), late, known)) == "00111111--"
+    assert letters(labels.label(Task(**task, whole_horizon=True), _times(10), late, known)) == "0011------"
+    assert letters(labels.label(Task(**task, whole_horizon=True), _times(10), late)) == "00111111--"  # stated
+
+
+def test_a_stay_that_cannot_be_judged_is_not_at_risk() -> None:
+    task, nobody = Task("t", ["death"], [6.0], censoring=False), {"death": pl.Series("stay_id", ["b"], pl.String)}
+    assert letters(labels.label(task, _times(4), _episodes([]))) == "0000"
+    assert letters(labels.label(task, _times(4), _episodes([]), nobody)) == "----"
+
+
+def test_judged_are_those_of_whom_one_set_of_variables_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "needs", lambda name: [["creatinine"], ["urine_output", "weight_kg"]])
+    rows = [("a", "creatinine"), ("b", "urine_output"), ("c", "urine_output"), ("d", "lactate")]
+    observations = pl.DataFrame(rows, schema=["stay_id", "variable"], orient="row")
+    stays = pl.DataFrame({"stay_id": list("abcd"), "weight_kg": [None, 70.0, None, 80.0]})
+    assert labels.judged(Task("t", ["death"], [6.0]), stays, observations)["death"].to_list() == ["a", "b"]
+
+
 def test_targets_of_a_time_stand_together_in_the_order_of_the_task() -> None:
     task = Task("t", ["death", "sepsis_label"], [2.0, 6.0], censoring=False)
     times = pl.concat([_times(2), _times(1).with_columns(stay_id=pl.lit("b"))])
@@ -199,4 +235,4 @@ def test_labels_do_not_change_when_observations_do(tiny_source: Path, tiny_cohor
         episodes = labels.episodes_of(task, stays, observations, extract.episodes)
         found.append(labels.label(task, tensors.step_times(stays, ragged), episodes))
     assert found[0].equals(found[1])
-    assert found[0].sort("stay_id", "hours").equals(tiny_cohort.table("labels.parquet").sort("stay_id", "hours"))
+    assert found[0].sort("stay_id", "hours").equals(tiny_cohort.table("labels").sort("stay_id", "hours"))

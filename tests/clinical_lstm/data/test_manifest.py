@@ -8,7 +8,7 @@ import pytest
 
 from clinical_lstm import schemas
 from clinical_lstm.batch import Ragged
-from clinical_lstm.data.manifest import coverage, refuse_degenerate, split_counts
+from clinical_lstm.data.manifest import coverage, hour_counts, one_sided, refuse_degenerate, split_counts, stay_counts
 from clinical_lstm.errors import InputError
 
 STAYS = pl.DataFrame(
@@ -35,7 +35,7 @@ GOOD = {"a": "011+-", "b": "00", "c": "11", "d": "01", "e": "0", "f": "0", "g": 
 
 
 def test_counts_are_of_rows_at_risk() -> None:
-    counts = split_counts(_labels(GOOD), STAYS)
+    counts = split_counts(stay_counts(_labels(GOOD)), STAYS)
     train = counts["train"]
     assert (train["stays"], train["patients"]) == (3, 2)
     assert train["targets"] == [
@@ -46,6 +46,7 @@ def test_counts_are_of_rows_at_risk() -> None:
             "positives": 5,
             "events": 2,
             "positives_after_onset": 1,
+            "prevalence": 0.625,
         }
     ]
     assert {split: (c["rows"], c["positives"], c["events"]) for split, c in counts.items()} == {
@@ -55,31 +56,44 @@ def test_counts_are_of_rows_at_risk() -> None:
         "test": (6, 2, 1),
     }
     refuse_degenerate(counts)
+    with pytest.raises(InputError, match=r"fewer than 2 stays .* 3 time\(s\): val: death .* 1 of them with an event"):
+        refuse_degenerate(counts, min_events=2)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"d": "00"}, r"\(1 time\(s\)\): val: death within 6 h has 0 positive of 3 rows in 2 stays\. Use more stays"),
+        (
+            {"d": "00"},
+            r"1 time\(s\): val: death within 6 h has 0 positive of 3 rows in 2 stays, 0 of them .* Use more stays",
+        ),
         ({"h": "11", "i": "1"}, "test: death within 6 h has 3 positive of 3 rows in 2 stays"),
         ({"f": "-", "g": "--"}, "calib: death within 6 h has 0 positive of 0 rows in 2 stays"),
-        (dict.fromkeys("abcdefghi", "0"), r"\(4 time\(s\)\): train: death within 6 h has 0 positive of 3 rows"),
-        (dict.fromkeys("abcdefghi", "-"), r"\(4 time\(s\)\): train: death within 6 h has 0 positive of 0 rows"),
-        (dict.fromkeys("abcdefghi", ""), r"\(4 time\(s\)\): train: any complication within 0 h has 0 positive of 0"),
+        (dict.fromkeys("abcdefghi", "0"), r"4 time\(s\): train: death within 6 h has 0 positive of 3 rows"),
+        (dict.fromkeys("abcdefghi", "-"), r"4 time\(s\): train: death within 6 h has 0 positive of 0 rows"),
+        (dict.fromkeys("abcdefghi", ""), r"4 time\(s\): train: any complication within 0 h has 0 positive of 0"),
     ],
 )
 def test_one_class_is_refused_with_counts(change: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        refuse_degenerate(split_counts(_labels(GOOD | change), STAYS))
+        refuse_degenerate(split_counts(stay_counts(_labels(GOOD | change)), STAYS))
+
+
+def test_hours_at_which_every_row_is_positive_are_found() -> None:
+    censored = _labels({f"s{n}": "001---" if n % 2 else "000111" for n in range(40)} | {"z": "0001-1"})
+    assert one_sided(hour_counts(censored)) == [
+        {"complication": "death", "horizon_hours": 6.0, "hours": 3, "rows": 21 + 20 + 21}
+    ]
+    assert one_sided(hour_counts(_labels(GOOD))) == []
 
 
 def test_every_target_must_have_both_classes() -> None:
     other = _labels(GOOD | {"d": "--", "e": "-"}, "sepsis_label", 12.0)
     never = _labels(dict.fromkeys("abcdefghi", "-"), "planted", 24.0)
-    with pytest.raises(InputError, match=r"\(1 time.*: val: sepsis_label within 12 h has 0 positive of 0 rows"):
-        refuse_degenerate(split_counts(pl.concat([_labels(GOOD), other]), STAYS))
-    with pytest.raises(InputError, match=r"\(4 time.*: train: planted within 24 h has 0 positive of 0 rows"):
-        refuse_degenerate(split_counts(pl.concat([_labels(GOOD), never]), STAYS))
+    with pytest.raises(InputError, match=r"1 time.*: val: sepsis_label within 12 h has 0 positive of 0 rows"):
+        refuse_degenerate(split_counts(stay_counts(pl.concat([_labels(GOOD), other])), STAYS))
+    with pytest.raises(InputError, match=r"4 time.*: train: planted within 24 h has 0 positive of 0 rows"):
+        refuse_degenerate(split_counts(stay_counts(pl.concat([_labels(GOOD), never])), STAYS))
 
 
 def test_coverage_counts_cells_stays_and_steps() -> None:

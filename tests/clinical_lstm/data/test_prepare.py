@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,11 @@ def test_funnel_and_rejects_add_up(tmp_path: Path) -> None:
     ]
     assert manifest["rejects"] == {"duplicate": 11, "empty_variable": 1, "implausible": 30}
     assert manifest["funnel"][0]["observations"] == 28 * 12 + 1 + sum(manifest["rejects"].values())
-    tables = {name: cohort.table(name) for name in ("rejects", "observations", "stays.parquet", "labels.parquet")}
+    tables = {name: cohort.table(name) for name in ("rejects", "observations", "stays.parquet", "labels")}
     assert tables["rejects"].height == sum(manifest["rejects"].values())
     assert tables["observations"].height == manifest["funnel"][3]["observations"]
     assert tables["stays.parquet"].height == sum(split["stays"] for split in manifest["splits"].values()) == 28
-    assert tables["labels.parquet"].height == 28 * 12
+    assert tables["labels"].height == 28 * 12
     assert manifest["coverage"]["heart_rate"] == {"observations": 336, "stays_share": 1.0, "steps_share": 1.0}
     assert manifest["source"] == {"title": "held", "citation": "none", "licence": "none", "files": {}, "from": "memory"}
 
@@ -113,8 +114,41 @@ def test_one_class_stay_twice_and_emptiness_are_refused(tmp_path: Path) -> None:
 def test_data_without_outcomes_are_refused(tmp_path: Path) -> None:
     whole = shard(range(30))
     nothing = whole._replace(episodes=whole.episodes.clear(), labelled=False)
-    refused(tmp_path, "the source states no outcomes.*use: clinical-lstm predict", nothing)
-    refused(tmp_path, "some shards of the source state outcomes and others do not", shard(range(30, 60)), nothing)
+    refused(tmp_path, "the source states no outcomes, so death cannot be learnt from it", nothing)
+    refused(tmp_path, "the source states no outcomes, so death", shard(range(30, 60)), nothing)
+
+
+def test_labels_of_a_file_take_the_place_of_the_geometry(tmp_path: Path) -> None:
+    """Every stay labelled at 5.5 h and 9 h, positive at 9 h where the number is odd: labels of steps 5 and 9."""
+    admission = datetime(2130, 1, 1, 7, 30)
+    parts = [
+        whole._replace(stays=whole.stays.with_columns(admission=admission, patient_id=pl.col("stay_id").str.slice(1)))
+        for whole in (shard(range(100, 130)), shard(range(130, 160)))
+    ]
+    times = [(n, admission + timedelta(hours=h), h > 6 and n % 2 == 1) for n in range(100, 165) for h in (5.5, 9.0)]
+    columns = ["subject_id", "prediction_time", "boolean_value"]
+    pl.DataFrame(times, schema=columns, orient="row").write_parquet(tmp_path / "labels.parquet")
+    task = Task("mine", ["odd"], [24.0], labels=str(tmp_path / "labels.parquet"))
+    cohort = made(tmp_path / "it", *parts, task=task)
+    labels = cohort.table("labels")
+    assert labels.group_by("hours", "label").len().sort("hours", "label").rows() == [(5, 0, 60), (9, 0, 30), (9, 1, 30)]
+    ragged = Ragged.load(cohort.path / "tensors")
+    assert ragged.hours[cohort.array("asked.npy")].tolist() == [5.0, 9.0] * 60
+    manifest = cohort.verify()
+    assert manifest["external_labels"]["used"] == 120
+    assert manifest["complications"][0]["stays_with_onset"] == 30
+    assert manifest["splits"]["test"]["positives"] > 0
+    elsewhere = Task("mine", ["odd"], [24.0], labels=str(tmp_path / "none.parquet"))
+    pl.DataFrame(times[-4:], schema=columns, orient="row").write_parquet(tmp_path / "none.parquet")
+    refused(
+        tmp_path, r"no label of .*none\.parquet is of a step of a stay of this data: no patient", *parts, task=elsewhere
+    )
+
+
+def test_a_complication_that_cannot_be_measured_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    task = Task("mine", ["hyperkalaemia"], [6.0])
+    with pytest.raises(InputError, match="hyperkalaemia needs potassium; the source measures none of these"):
+        made(tmp_path / "it", task=task)
 
 
 def test_values_that_are_no_number_are_kept_as_rejects(tmp_path: Path) -> None:
@@ -140,13 +174,13 @@ def test_shards_hold_their_stays_in_order_and_tensors_match(tiny_cohort: Cohort)
         stays["stay_id"].to_list() == tiny_cohort.table("observations")["stay_id"].unique(maintain_order=True).to_list()
     )
     np.testing.assert_array_equal(ragged.lengths, (stays["length_hours"] - stays["start_hours"]).to_numpy())
-    labels = tiny_cohort.table("labels.parquet")
+    labels = tiny_cohort.table("labels")
     np.testing.assert_array_equal(labels["hours"].to_numpy(), ragged.hours)
     assert labels["stay_id"].to_list() == np.repeat(stays["stay_id"].to_numpy(), ragged.lengths).tolist()
     assert sum(c["observations"] for c in manifest["coverage"].values()) == len(ragged.cell_value)
     assert manifest["targets"] == [["sepsis_label", 6.0]]
     assert manifest["splits"]["train"]["events"] == 24
-    for name, schema in {"stays.parquet": "SplitStays", "labels.parquet": "Labels", "episodes": "Episodes"}.items():
+    for name, schema in {"stays.parquet": "SplitStays", "labels": "Labels", "episodes": "Episodes"}.items():
         schemas.check(getattr(schemas, schema), tiny_cohort.table(name), name)
 
 
@@ -167,7 +201,7 @@ def test_second_run_in_another_folder_gives_the_same_bits(
 def test_shard_size_changes_no_number(tiny_source: Path, tiny_cohort: Cohort, tmp_path: Path) -> None:
     task = Task.of(tiny_cohort.verify()["task"])
     whole = prepare(PhysioNet2019(str(tiny_source)), task, {"fractions": FRACTIONS}, tmp_path / "w", "w", {}, say=str)
-    for name in ("stays.parquet", "labels.parquet", "scaler.parquet", "observations", "episodes"):
+    for name in ("stays.parquet", "labels", "scaler.parquet", "observations", "episodes"):
         assert whole.table(name).equals(tiny_cohort.table(name)), name
     for name in whole.files("tensors"):
         assert sha256(whole.path / name) == sha256(tiny_cohort.path / name), name

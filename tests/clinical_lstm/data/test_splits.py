@@ -152,3 +152,18 @@ def test_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
     torn = splits.assign(*cohort(2), {}, table=str(tmp_path / "mine.csv"))
     with pytest.raises(InputError, match=r"1 patient\(s\) are in two splits, the first is p0"):
         splits.check_disjoint(torn)
+
+
+def test_splits_of_a_meds_data_set(tmp_path: Path) -> None:
+    stays, event = cohort(40)
+    ids = [int(patient[1:]) for patient in stays["patient_id"].unique(maintain_order=True)]
+    meds = ["train", "tuning", "tuning", "held_out"]
+    table = pl.DataFrame({"subject_id": ids, "split": [meds[i % 4] for i in ids]})
+    table.write_parquet(tmp_path / "subject_splits.parquet")
+    stays = stays.with_columns(pl.col("patient_id").str.slice(1))
+    found = splits.assign(stays, event, {}, table=str(tmp_path / "subject_splits.parquet"))
+    mine = dict(found.select(pl.col("patient_id").cast(pl.Int64), pl.col("split").cast(pl.String)).unique().rows())
+    assert all(
+        mine[i] in {"train": ["train"], "tuning": ["val", "calib"], "held_out": ["test"]}[meds[i % 4]] for i in ids
+    )
+    assert {mine[i] for i in ids} == {"train", "val", "calib", "test"}

@@ -152,4 +152,8 @@ def test_shards_joined_equal_the_whole(stays: list[Stay], step_hours: float | No
 def test_step_times_name_the_stay_of_every_step() -> None:
     stays, observations = _tables([Stay(4, 12, {}), Stay(0, 3, {}), Stay(0, 4, {})], 1.0)
     ragged = tensors.ragged(stays, observations, VARIABLES, [], 1.0)
-    assert tensors.step_times(stays, ragged).rows() == [("s0", 3.0, 2.0), ("s0", 3.0, 3.0), ("s2", 1.0, 1.0)]
+    assert tensors.step_times(stays, ragged).select("stay_id", "length_hours", "hours").rows() == [
+        ("s0", 3.0, 2.0),
+        ("s0", 3.0, 3.0),
+        ("s2", 1.0, 1.0),
+    ]
