@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -16,19 +17,18 @@ _ISO = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d"]
 
 
 class HospitalTable:
-    """A CSV (also .gz) or Parquet file; CSV columns are read as text, so that an id keeps its leading zeros."""
+    """A CSV (also .gz) or Parquet file under its own names; CSV columns are text: an id keeps its leading zeros."""
 
     def __init__(self, root: Path, file: str, names: Naming) -> None:
-        self.path, self.names = root / file, names
+        self.path, self.names = root / file, names.of(file)
         if not self.path.exists():
-            there = ", ".join(sorted(p.name for p in root.iterdir())[:20]) if root.is_dir() else "no such folder"
-            raise InputError(f"there is no {self.path}; {root} holds: {there}")
+            raise InputError(f"there is no {self.path}; {root} holds: {_held(root)}")
         with self.readable():
             if self.path.suffix == ".parquet":
                 self.frame = pl.scan_parquet(self.path)
             else:
                 # polars refuses a row with too many fields (a decimal comma!) only when it reads all columns.
-                lines = pl.scan_csv(self.path, separator=names.separator, infer_schema=False)
+                lines = pl.scan_csv(self.path, separator=self.names.separator, infer_schema=False)
                 self.frame = lines.map_batches(lambda rows: rows, projection_pushdown=False, streamable=True)
             self.schema = self.frame.collect_schema()
 
@@ -54,9 +54,10 @@ class HospitalTable:
         if not self.has(key):
             own = self.names.columns.get(key, key)
             known = ", ".join(self.schema)
-            raise InputError(
-                f"{self.path} lacks the column {own!r} ({key}); it has: {known}; see `columns` of the mapping"
-            )
+            advice = "see `columns` of the mapping"
+            if key in ("variable", "value"):
+                advice += ", or `wide: true` where the file has one column per variable"
+            raise InputError(f"{self.path} lacks the column {own!r} ({key}); it has: {known}; {advice}")
         return pl.col(self.names.columns.get(key, key))
 
     def _kind(self, key: str) -> pl.DataType:
@@ -72,6 +73,12 @@ class HospitalTable:
         text = self.text(key)
         return pl.when(~text.is_in(_MISSING)).then(text).alias(key)
 
+    def cells(self, column: str) -> pl.Expr:
+        """Return any column as trimmed text, null where it is empty or a word for "missing"."""
+        plain = pl.col(column).cast(pl.Int8) if self.schema[column] == pl.Boolean else pl.col(column)
+        text = plain.cast(pl.String).str.strip_chars()
+        return pl.when((text != "") & ~text.is_in(_MISSING)).then(text)
+
     def number(self, key: str, values: Mapping[str, float] | None = None) -> pl.Expr:
         """Return the column of `key` as a number, null where it is none; `values` are words that stand for numbers."""
         kind = self._kind(key)
@@ -84,35 +91,78 @@ class HospitalTable:
         return pl.coalesce(worded, number).alias(key)
 
     def aware(self, key: str) -> bool:
-        """Return whether the times of `key` state their offset from UTC."""
+        """Return whether the times of `key` are instants: their offset from UTC is stated, or their zone known."""
+        return self._offset(key) or self.names.time_zone is not None
+
+    def instant(self, key: str) -> pl.Expr:
+        """Return the column of `key` as a time, null where it is none; UTC where it is an instant (`aware`).
+
+        A local time that the clocks of the time zone skip is null; of one that they repeat, the earlier is meant.
+        """
+        wall, zone = self.wall(key), self.zone(key)
+        return (placed(wall, zone, "earliest") if zone else wall).alias(key)
+
+    def zone(self, key: str) -> str | None:
+        """Return the time zone of the local times of `key`; None where it is unknown or the offset is stated."""
+        return None if self._offset(key) else self.names.time_zone
+
+    def _offset(self, key: str) -> bool:
         kind = self._kind(key)
         return kind.time_zone is not None if isinstance(kind, pl.Datetime) else "%z" in (self.names.time_format or "")
 
-    def instant(self, key: str) -> pl.Expr:
-        """Return the column of `key` as a time (UTC where offsets are stated), null where it is none."""
+    def wall(self, key: str) -> pl.Expr:
+        """Return the time as it stands there, or UTC where it states its offset."""
         column, kind = self.column(key), self._kind(key)
         if isinstance(kind, pl.Datetime):
             column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if kind.time_zone else column
-            return column.cast(pl.Datetime("us")).alias(key)
+            return column.cast(pl.Datetime("us"))
         if kind == pl.Date:
-            return column.cast(pl.Datetime("us")).alias(key)
+            return column.cast(pl.Datetime("us"))
         text, given = self.filled(key), self.names.time_format
         if given and "%z" in given:
-            return (
-                text.str.strptime(pl.Datetime("us", "UTC"), given, strict=False).dt.replace_time_zone(None).alias(key)
-            )
+            return text.str.strptime(pl.Datetime("us", "UTC"), given, strict=False).dt.replace_time_zone(None)
         if given:
-            return text.str.strptime(pl.Datetime("us"), given, strict=False).alias(key)
+            return text.str.strptime(pl.Datetime("us"), given, strict=False)
         plain = text.str.replace("T", " ", literal=True)
-        return pl.coalesce(plain.str.strptime(pl.Datetime("us"), form, strict=False) for form in _ISO).alias(key)
+        return pl.coalesce(plain.str.strptime(pl.Datetime("us"), form, strict=False) for form in _ISO)
 
 
-def needs_admission(table: HospitalTable) -> bool:
+def placed(wall: pl.Expr, zone: str, ambiguous: Literal["earliest", "latest"]) -> pl.Expr:
+    """Return the instants (UTC) of local times, null where the clocks skip them.
+
+    >>> from datetime import datetime
+    >>> frame = pl.DataFrame({"wall": [datetime(2024, 7, 1, 12), datetime(2024, 3, 31, 2, 30)]})
+    >>> frame.select(placed(pl.col("wall"), "Europe/Berlin", "earliest"))["wall"].to_list()
+    [datetime.datetime(2024, 7, 1, 10, 0), None]
+    """
+    instant = wall.dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null")
+    return instant.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+
+
+def listed(root: Path, given: Sequence[str]) -> list[str]:
+    """Return the files below `root` that names and patterns (`labs/*.csv`) mean, patterns sorted, each file once."""
+    found: list[str] = []
+    for name in given:
+        if any(sign in name for sign in "*?["):
+            matches = sorted(path.relative_to(root).as_posix() for path in root.glob(name) if path.is_file())
+            if not matches:
+                raise InputError(f"{root}: no file matches {name!r}; it holds: {_held(root)}")
+            found += matches
+        else:
+            found.append(name)
+    if not found:
+        raise InputError("source.observations names no file; give one, a list, or a pattern like labs/*.csv")
+    return list(dict.fromkeys(found))
+
+
+def _held(root: Path) -> str:
+    return ", ".join(sorted(p.name for p in root.iterdir())[:20]) if root.is_dir() else "no such folder"
+
+
+def needs_admission(table: HospitalTable, what: str) -> bool:
     """Return whether a file of observations or episodes has times that must be counted from admission."""
-    if table.has("variable"):
-        return not table.has("hours")
-    onset, end = (not table.has(f"{what}_hours") and table.has(f"{what}_time") for what in ("onset", "end"))
-    return onset or end
+    keys = {"observations": ["hours"], "episodes": ["onset_hours", "end_hours"]}[what]
+    return any(not table.has(key) and table.has(key.replace("hours", "time")) for key in keys)
 
 
 def tolerated(path: Path, bad: int, rows: int, what: str, example: object) -> None:

@@ -8,7 +8,8 @@ import polars as pl
 
 from clinical_lstm import schemas
 from clinical_lstm.errors import InputError
-from clinical_lstm.sources.table.mapping import Target, codebook
+from clinical_lstm.sources.table.codebook import codebook
+from clinical_lstm.sources.table.mapping import Target
 from clinical_lstm.sources.table.reading import HospitalTable, hours_between, tolerated
 from clinical_lstm.variables import static_names
 
@@ -16,19 +17,21 @@ from clinical_lstm.variables import static_names
 def read_stays(table: HospitalTable, timed: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return (stays, rejects); stays: stay_id, patient_id, site, admission, start_hours, length_hours, statics.
 
-    length_hours is null where the file does not say when the stay ends, admission where it is not `timed`. Columns
-    that are neither ours nor mapped to a static variable are not read. Raises InputError on a missing column, a
-    missing or repeated stay_id, a time that is none, a stay without a span, or 1 % of static values that are no number.
+    length_hours is null where the file does not say when the stay ends; admission where it does not say it, which is
+    allowed unless `timed`: times of other files count from it. Columns that are neither ours nor mapped to a static
+    variable are not read. Raises InputError on a missing column, a missing or repeated stay_id, a time that is none, a
+    stay without a span, or 1 % of static values that are no number.
     """
     start = table.number("start_hours") if table.has("start_hours") else pl.lit(0.0)
     patient = table.text("patient_id") if table.has("patient_id") else pl.lit(None, pl.String)
     site = table.text("site") if table.has("site") else pl.lit(None, pl.String)
+    known = timed or table.has("admission")
     statics = static_columns(table)
     columns = [
         table.text("stay_id"),
         pl.coalesce(patient, table.text("stay_id")).alias("patient_id"),
         site.fill_null("all").alias("site"),
-        (table.instant("admission") if timed else pl.lit(None, pl.Datetime("us"))).alias("admission"),
+        (table.instant("admission") if known else pl.lit(None, pl.Datetime("us"))).alias("admission"),
         start.fill_null(0.0).alias("start_hours"),
         _length(table, timed).alias("length_hours"),
         *(_is_no_time(table, key).alias(f"no {key}") for key in _clock_columns(table, timed)),
@@ -92,11 +95,13 @@ def _refuse(table: HospitalTable, rows: pl.DataFrame, timed: bool) -> None:
     if not rows.height:
         raise InputError(f"{table.path} holds no stay")
     start, end = pl.col("start_hours"), pl.col("length_hours")
+    zone = table.names.time_zone
+    skipped = f" (or that the clocks of {zone} skip)" if zone else ""
     spans = end.is_null() | (end.is_finite() & (end > start))
     faults = {
         "no stay_id": pl.col("stay_id").is_null(),
         "a stay_id that stands twice": pl.col("stay_id").is_duplicated(),
-        **{f"a {c[3:]} that is none": pl.col(c) for c in rows.columns if c.startswith("no ")},
+        **{f"a {c[3:]} that is none{skipped}": pl.col(c) for c in rows.columns if c.startswith("no ")},
         "no admission, while observations have times": pl.col("admission").is_null() & timed,
         "a start_hours below 0": ~(start.is_finite() & (start >= 0)),
         "an end that is not after the start": ~spans,

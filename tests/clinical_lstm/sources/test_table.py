@@ -181,3 +181,148 @@ def test_fingerprint_follows_files_and_mapping(tmp_path: Path) -> None:
 def test_shard_size_must_be_positive(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="shard_stays is 0"):
         hospital(tmp_path, shard_stays=0)
+
+
+def test_several_files_long_and_wide_make_one_table(tmp_path: Path) -> None:
+    (tmp_path / "labs").mkdir()
+    (tmp_path / "labs" / "a.csv").write_text("stay_id,hours,variable,value\n01,1,Na,140\n02,2,Na,141\n")
+    (tmp_path / "labs" / "b.csv").write_text("stay_id,hours,variable,value\n01,3,Na,4.1\n")
+    (tmp_path / "vitals.csv").write_text("case;h;HF;Temp;ventilated;note\n01;1;80;98.6;yes;\n02;2;;;no;calm\n")
+    (tmp_path / "stays.csv").write_text(STAYS)
+    mapping = {
+        "variables": {"Na": "sodium", "HF": "heart_rate", "Temp": {"name": "temperature", "unit": "degF"}},
+        "files": {
+            "vitals*": {
+                "wide": True,
+                "separator": ";",
+                "columns": {"stay_id": "case", "hours": "h"},
+                "variables": {"ventilated": {"name": "mechanical_ventilation", "values": {"yes": 1, "no": 0}}},
+            },
+            "labs/b.csv": {"variables": {"Na": "potassium"}},
+        },
+    }
+    source = Table(str(tmp_path), ["labs/*.csv", "vitals.csv"], "stays.csv", mapping=mapping)
+    extract = read(source)
+    rows = [(stay, hours, variable, round(value, 6)) for stay, hours, variable, value in extract.observations.rows()]
+    assert rows == [
+        ("01", 1.0, "sodium", 140.0),
+        ("02", 2.0, "sodium", 141.0),
+        ("01", 3.0, "potassium", 4.1),
+        ("01", 1.0, "heart_rate", 80.0),
+        ("01", 1.0, "temperature", 37.0),
+        ("01", 1.0, "mechanical_ventilation", 1.0),
+        ("02", 2.0, "mechanical_ventilation", 0.0),
+    ]
+    assert extract.rejects.rows() == [("02", 2.0, "note", None, "unknown_variable")]
+    assert [path.name for path in source.files()] == ["a.csv", "b.csv", "vitals.csv", "stays.csv"]
+    parted = Table(str(tmp_path), ["labs/*.csv", "vitals.csv"], "stays.csv", mapping=mapping, shard_stays=1)
+    keys = ["stay_id", "variable"]
+    assert_frame_equal(read(parted).observations.sort(keys), extract.observations.sort(keys))
+
+
+def test_wide_parquet_reads_like_long(tmp_path: Path) -> None:
+    made = read(Synthetic(stays=20, mean_hours=10))
+    made.stays.write_parquet(tmp_path / "stays.parquet")
+    made.observations.write_parquet(tmp_path / "long.parquet")
+    wide = made.observations.pivot(on="variable", index=["stay_id", "hours"], values="value")
+    wide.write_parquet(tmp_path / "wide.parquet")
+    long = Table(str(tmp_path), "long.parquet", "stays.parquet")
+    other = Table(str(tmp_path), "wide.parquet", "stays.parquet", mapping={"wide": True})
+    keys = ["stay_id", "variable", "hours"]
+    assert_frame_equal(read(other).observations.sort(keys), read(long).observations.sort(keys))
+    assert other.variables == long.variables
+
+
+BERLIN = {"time_zone": "Europe/Berlin"}
+
+
+def at_night(folder: Path, day: str, times: list[str], mapping: dict[str, Any] | None) -> Table:
+    rows = "".join(f"1,{day} {time},map,70\n" for time in times)
+    stays = f"stay_id,patient_id,admission,discharge\n1,p,{day} 00:00,{day} 12:00\n"
+    return hospital(folder, "stay_id,time,variable,value\n" + rows, stays, mapping=mapping)
+
+
+def test_hours_are_real_across_the_changes_of_clocks(tmp_path: Path) -> None:
+    spring = at_night(tmp_path, "2024-03-31", ["01:30", "02:30", "03:30", "noon"] + ["04:00"] * 200, BERLIN)
+    extract = read(spring)
+    assert extract.observations["hours"].to_list() == [1.5, 2.5] + [3.0] * 200
+    assert sorted(extract.rejects["rule"]) == ["dst_gap", "not_a_time"]
+    assert extract.stays.select("length_hours", "admission").row(0) == (11.0, datetime(2024, 3, 30, 23))
+    autumn = at_night(tmp_path, "2024-10-27", ["01:30", "02:30", "03:30"], BERLIN)
+    assert read(autumn).observations["hours"].to_list() == [1.5, 2.5, 4.5]
+    assert autumn.findings() == [
+        "observations.csv: 1 time(s) that the clocks of Europe/Berlin show twice: the earlier taken"
+    ]
+    plain = at_night(tmp_path, "2024-03-31", ["01:30", "02:30", "03:30"], None)
+    assert read(plain).observations["hours"].to_list() == [1.5, 2.5, 3.5]
+    assert read(plain).stays["admission"][0] == datetime(2024, 3, 31)
+    assert any("off by 1 h across a change of clocks" in line for line in plain.findings())
+
+
+def test_an_admission_that_the_clocks_skip_is_refused(tmp_path: Path) -> None:
+    stays = "stay_id,admission\n1,2024-03-31 02:30\n"
+    rows = "stay_id,time,variable,value\n1,2024-03-31 05:30,map,70\n"
+    with pytest.raises(
+        InputError, match=r"admission that is none \(or that the clocks of Europe/Berlin skip\) in 1 row"
+    ):
+        read(hospital(tmp_path, rows, stays, mapping=BERLIN))
+
+
+def test_local_times_of_a_known_zone_and_stated_offsets_agree(tmp_path: Path) -> None:
+    admission = datetime(2024, 7, 1, 10, tzinfo=UTC)
+    pl.DataFrame({"stay_id": ["1"], "admission": [admission]}).write_parquet(tmp_path / "stays.parquet")
+    (tmp_path / "observations.csv").write_text("stay_id,time,variable,value\n1,2024-07-01 13:00,map,70\n")
+    source = Table(str(tmp_path), "observations.csv", "stays.parquet", mapping=BERLIN)
+    assert read(source).observations["hours"].to_list() == [1.0]
+
+
+def test_conversions_tell_label_unit_and_rows(tmp_path: Path) -> None:
+    observations = "stay_id,hours,variable,value,unit\n01,1,Krea,88,umol/l\n01,2,Krea,90,umol/l\n01,3,Krea,1.0,mg/dL\n"
+    observations += "01,4,Krea,NA,umol/l\n02,1,Temp,98.6,\n02,2,sodium,140,mEq/L\n"
+    mapping = {
+        "variables": {
+            "Krea": "creatinine",
+            "Temp": {"name": "temperature", "unit": "degF"},
+            "Size": {"name": "height_cm", "unit": "m"},
+        },
+        "units": {"umol/l": "umol/L"},
+    }
+    stays = "stay_id,length_hours,Size\n01,24,1.7\n02,24,\n"
+    found = hospital(tmp_path, observations, stays, mapping=mapping).conversions()
+    assert found.select("label", "unit", "variable", "factor", "rows").rows() == [
+        ("Krea", "umol/l", "creatinine", 0.0113122, 2),
+        ("Temp", "degF", "temperature", 0.5555555556, 1),
+        ("sodium", "mEq/L", "sodium", 1.0, 1),
+        ("Size", "m", "height_cm", 100.0, 1),
+    ]
+
+
+def test_a_static_variable_that_changes_among_the_observations_is_told(tmp_path: Path) -> None:
+    rows = OBSERVATIONS + "01,1,age_years,60\n01,2,age_years,61\n02,1,age_years,70\n02,2,age_years,70\n"
+    source = hospital(tmp_path, rows)
+    assert source.findings() == [
+        "observations.csv: age_years is static, yet changes in 1 stay(s); only stays hold statics"
+    ]
+
+
+def test_texts_under_labels_that_nobody_mapped_stop_nothing(tmp_path: Path) -> None:
+    extract = read(hospital(tmp_path, OBSERVATIONS + "01,1,remark,slept well\n02,1,remark,awake\n"))
+    assert extract.observations.height == 3
+    assert extract.rejects["rule"].to_list() == ["unknown_variable"] * 2
+
+
+@pytest.mark.parametrize(
+    ("observations", "message"),
+    [("labs/*.csv", r"no file matches 'labs/\*\.csv'; it holds: observations\.csv, stays\.csv"), ([], "names no file")],
+)
+def test_observations_that_mean_no_file_are_named(tmp_path: Path, observations: Any, message: str) -> None:
+    hospital(tmp_path)
+    with pytest.raises(InputError, match=message):
+        read(Table(str(tmp_path), observations, "stays.csv"))
+
+
+def test_a_pattern_of_the_mapping_that_matches_no_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"files has 'observation\.csv', which no file matches: did you mean 'observat"
+    ):
+        read(hospital(tmp_path, mapping={"files": {"observation.csv": {"wide": True}}}))

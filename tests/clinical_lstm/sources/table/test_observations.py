@@ -35,3 +35,13 @@ def test_missing_column_is_named(tmp_path: Path, lost: str) -> None:
     name = "time" if lost == "hours" else lost
     with pytest.raises(InputError, match=rf"observations\.csv lacks the column '{name}'.*it has: .*other"):
         next(Table(str(tmp_path), "observations.csv", "stays.csv").extracts())
+
+
+def test_a_wide_file_must_not_look_long_and_a_long_one_not_wide(tmp_path: Path) -> None:
+    (tmp_path / "stays.csv").write_text("stay_id,length_hours\n1,10\n")
+    (tmp_path / "observations.csv").write_text(HEADER + "1,1,map,70,\n")
+    with pytest.raises(InputError, match=r"observations\.csv is wide by the mapping, but has the column 'variable'"):
+        next(Table(str(tmp_path), "observations.csv", "stays.csv", mapping={"wide": True}).extracts())
+    (tmp_path / "observations.csv").write_text("stay_id,hours,map\n1,1,70\n")
+    with pytest.raises(InputError, match=r"lacks the column 'value'.*or `wide: true`"):
+        next(Table(str(tmp_path), "observations.csv", "stays.csv").extracts())
