@@ -15,14 +15,17 @@ Imports go down only; parts of the same level never import each other (a test ho
        batch         the tensor contract: Ragged stays -> one padded Batch, the scaler
        artifacts     cohort and run directories: atomic writes, hashes, done-markers
        plugins       the loader: a file's name is the plug-in's name
-    1  sources/      a data set: raw files -> stays, observations
+    1  sources/      a data set: raw files -> stays, observations (PhysioNet, MIMIC-IV, MEDS, YAIB, a hospital's tables)
+       scores/       bedside scores by the hour: SOFA, NEWS2, qSOFA, SIRS
        models/       one nn.Module per file
+       lookback      what a prediction sees: the whole stay until now, or a window of it
     2  complications/  what happened and when
        metrics/      pure functions: discrimination, calibration, utility
        calibration   logits -> risks strictly inside (0, 1)
        baselines/    elapsed time, logistic regression, gradient boosting
        explainers/   integrated gradients with a completeness guarantee (captum)
-    3  data/         prepare: cleaning, task, labels, splits, scaling, tensors
+    3  data/         prepare: cleaning, task, labels, splits, scaling, tensors; inspection; one stay's timeline
+       interchange   labels and predictions in the MEDS schemas
        inference     a run directory -> risks, the same bits in any company
     4  training/     Lightning: cohort -> run directory; also trains the baselines
        evaluation/   predictions -> scores with patient-clustered intervals

@@ -57,6 +57,7 @@ class Config:
     """Everything a stage can be told. Groups of plug-ins are checked against the plug-in's own signature."""
 
     source: dict[str, Any] = field(default_factory=dict)
+    complication: dict[str, Any] = field(default_factory=dict)
     task: dict[str, Any] = field(default_factory=dict)
     split: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Config:
     cohort: str | None = None
     run: str | None = None
     out: str | None = None
+    stay: Any = None
     seed: int = 1
     resume: bool = False
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 import clinical_lstm
 from clinical_lstm.artifacts import Cohort, Run, digest
 from clinical_lstm.errors import InputError
+from clinical_lstm.sources.archive import fingerprint as fingerprint_of
 
 
 def plain(node: Any) -> Any:
@@ -50,9 +51,9 @@ def existing_run(config: DictConfig) -> Run:
 
 def cohort_key(config: DictConfig, fingerprint: str) -> str:
     """Return the hash of everything a cohort depends on."""
-    return digest(
-        [plain(config.source), plain(config.task), plain(config.split), fingerprint, clinical_lstm.__version__]
-    )
+    task = plain(config.task)
+    given = fingerprint_of(task["labels"], ".parquet") if task.get("labels") else ""
+    return digest([plain(config.source), task, plain(config.split), fingerprint, given, clinical_lstm.__version__])
 
 
 def run_key(config: DictConfig, cohort: Cohort) -> str:

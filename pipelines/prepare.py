@@ -19,7 +19,7 @@ from clinical_lstm.data.prepare import prepare
 from clinical_lstm.data.task import Task
 from pipelines import places, stage
 
-KEYS = ["source", "task", "split", "cohort"]
+KEYS = ["source", "complication", "task", "split", "cohort"]
 
 
 def main(config: DictConfig) -> Cohort:
@@ -45,14 +45,29 @@ def _report(cohort: Cohort) -> None:
             if row["observations"]
             else f"prepare: {row['step']:36} {row['stays']:>9,} stays"
         )
+    for row in manifest["complications"]:
+        print(
+            f"prepare: {row['complication']:20} onset in {row['stays_with_onset']:,} of {row['stays_judged']:,} stays "
+            f"that can be judged ({row['share']:.1%}), {row['episodes']:,} episodes"
+        )
     for name, count in manifest["splits"].items():
         print(
             f"prepare: {name:6} {count['patients']:>8,} patients  {count['rows']:>9,} rows  "
             f"{count['positives']:>7,} positive  {count['events']:>6,} events"
         )
+    for row in manifest["one_sided"]:
+        target = f"{row['complication']} within {row['horizon_hours']:g} h"
+        print(
+            f"prepare: WARNING: {target}: at {row['hours']} hour(s) of the stay all {row['rows']:,} rows at risk are "
+            "positive: a clock foretells them. See task.whole_horizon"
+        )
+    for row in manifest["conversions"]:
+        if (row["factor"], row["offset"]) != (1.0, 0.0):
+            print(f"prepare: converted {row['rows']:,} rows of {row['label']} in {row['unit']} to {row['variable']}")
     if manifest["rejects"]:
         print("prepare: refused: " + ", ".join(f"{n:,} {rule}" for rule, n in manifest["rejects"].items()))
-    print(f"prepare: wrote {cohort.path}; next: clinical-lstm train cohort={cohort.name}")
+    print(f"prepare: wrote {cohort.path}; look: clinical-lstm labels cohort={cohort.name}")
+    print(f"prepare: next: clinical-lstm train cohort={cohort.name}")
 
 
 if __name__ == "__main__":

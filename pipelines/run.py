@@ -14,6 +14,7 @@ from pipelines import evaluate, explain, prepare, report, stage, train
 
 KEYS = [
     "source",
+    "complication",
     "task",
     "split",
     "model",

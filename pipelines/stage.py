@@ -14,7 +14,20 @@ from typing import Any
 from clinical_lstm.errors import InputError, closest
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-STAGES = ["run", "prepare", "train", "evaluate", "explain", "report", "predict", "track", "ui"]
+STAGES = [
+    "run",
+    "inspect",
+    "prepare",
+    "labels",
+    "train",
+    "evaluate",
+    "explain",
+    "report",
+    "predict",
+    "export",
+    "track",
+    "ui",
+]
 COMMON = ["experiment", "paths", "runtime", "hydra"]
 
 
