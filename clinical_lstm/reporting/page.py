@@ -130,7 +130,7 @@ def _checks(contents: Contents) -> dict[str, Any]:
 def _task(contents: Contents) -> dict[str, Any]:
     """Return the task's numbers as text, with what is not recorded left empty."""
     task = contents.manifest["task"]
-    complications = [words.plain(name) for name in dict.fromkeys(name for name, _ in contents.targets)]
+    complications = [words.complication(name) for name in dict.fromkeys(name for name, _ in contents.targets)]
     hours = sorted({horizon for _, horizon in contents.targets})
     every = task.get("every_hours") or task.get("step_hours")
     if task.get("at_hours"):
@@ -140,8 +140,9 @@ def _task(contents: Contents) -> dict[str, Any]:
     else:
         when = "At every measurement of a stay"
     return {
-        "complications": ", ".join([complications[0], *(name.lower() for name in complications[1:])]),
-        "horizons": " and ".join(words.duration(horizon).replace(" ", "\N{NO-BREAK SPACE}") for horizon in hours),
+        "complications": words.listed([complications[0], *(name[:1].lower() + name[1:] for name in complications[1:])]),
+        "horizons": words.listed([words.duration(horizon).replace(" ", "\N{NO-BREAK SPACE}") for horizon in hours]),
+        "lookback": words.duration(back) if (back := task.get("lookback_hours")) else "",
         "gap": words.duration(task.get("gap_hours") or 0.0),
         "when": when,
         "settings": records.settings(task),

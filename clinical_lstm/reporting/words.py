@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from clinical_lstm.variables import Variable, vocabulary
 
@@ -105,13 +106,31 @@ def plain(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def target(complication: str, horizon_hours: float) -> str:
+def complication(name: str) -> str:
+    """Return a complication in words.
+
+    >>> complication("aki_kdigo"), complication("hypotension")
+    ('Acute kidney injury (KDIGO)', 'Hypotension')
+    """
+    return {"aki_kdigo": "Acute kidney injury (KDIGO)", "sepsis3": "Sepsis-3"}.get(name, plain(name))
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return parts as one phrase.
+
+    >>> listed(["6", "12", "24 h"]), listed(["6 h"])
+    ('6, 12 and 24 h', '6 h')
+    """
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def target(name: str, horizon_hours: float) -> str:
     """Return a target in words.
 
     >>> target("lactic_acidosis", 12.0)
     'Lactic acidosis within 12 h'
     """
-    return f"{plain(complication)} within {duration(horizon_hours)}"
+    return f"{complication(name)} within {duration(horizon_hours)}"
 
 
 def label(variable: str) -> str:

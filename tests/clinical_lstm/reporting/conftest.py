@@ -13,6 +13,7 @@ import pytest
 
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import Run, write_json, write_table
+from clinical_lstm.sources.base import stays_table
 from clinical_lstm.variables import static_names
 
 TARGETS = [("sepsis", 6.0), ("sepsis", 12.0)]
@@ -293,9 +294,9 @@ def write_explanations(path: Path, stays: list[str], variables: list[str]) -> No
     write_table(path / "explained_episodes.parquet", schemas.check(schemas.Episodes, pl.DataFrame(onsets), "episodes"))
     statics = dict.fromkeys(static_names()) | {"age_years": 71.0, "male": 1.0}
     core = {"site": "A", "start_hours": 0.0, "length_hours": float(HOURS), "split": "test"}
-    core |= {"follow_up_hours": None, "admission": None}
     rows = [{"stay_id": stay, "patient_id": f"patient-{stay}"} | core | statics for stay in stays]
     table = pl.DataFrame(rows, schema_overrides=dict.fromkeys(static_names(), pl.Float64))
+    table = stays_table(table).with_columns(table["split"])
     table = table.with_columns(enum(table["split"].to_list(), "split", schemas.SplitStays))
     columns = schemas.SplitStays.column_names()
     write_table(path / "explained_stays.parquet", schemas.check(schemas.SplitStays, table.select(columns), "stays"))
