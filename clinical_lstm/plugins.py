@@ -17,7 +17,7 @@ from typing import Any
 from clinical_lstm.errors import InputError, closest
 
 PACKAGE = Path(__file__).parent
-SHARED_PARTS = {"base", "inputs", "heads", "archive", "features", "samples"}
+SHARED_PARTS = {"base", "inputs", "heads", "recurrent", "archive", "features", "samples"}
 
 
 def names(folder: str) -> list[str]:

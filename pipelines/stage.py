@@ -48,8 +48,8 @@ def documentation(stage: str) -> tuple[str, list[str]]:
 
 def groups() -> dict[str, list[str]]:
     """Return every configuration group with its options."""
-    folders = sorted(p for p in CONF.iterdir() if p.is_dir())
-    return {folder.name: sorted(f.stem for f in folder.glob("*.yaml")) for folder in folders}
+    folders = sorted(p for p in CONF.rglob("*") if p.is_dir())
+    return {p.relative_to(CONF).as_posix(): sorted(f.stem for f in p.glob("*.yaml")) for p in folders}
 
 
 def launch(stage: str, arguments: list[str]) -> int:
@@ -70,7 +70,7 @@ def help_text(stage: str) -> str:
     """Return what a stage does, its keys with their defaults, and its groups with their options."""
     text, keys = documentation(stage)
     options = groups()
-    own = [key for key in [*keys, *COMMON] if key in options]
+    own = [group for group in options if group.split("/")[0] in [*keys, *COMMON]]
     lines = [text.rstrip(), "", "Groups (GROUP=OPTION, then GROUP.KEY=VALUE):"]
     lines += [f"  {group:12} {', '.join(options[group])}" for group in own]
     plain = [key for key in [*keys, "runtime"] if key not in options]
@@ -106,7 +106,7 @@ def _checked(stage: str, arguments: list[str]) -> list[str]:
                 raise InputError(f"{argument!r} is no KEY=VALUE; see: clinical-lstm {stage} --help")
             continue
         key, rest, value = override.group(1), override.group(3), override.group(4)
-        if key not in keys and not key.startswith("hydra"):
+        if key.split("/")[0] not in keys and not key.startswith("hydra"):
             raise InputError(f"{stage} takes no {key!r}: {closest(key, keys)}")
         plain = re.fullmatch(r"[\w-]+", value)
         if key in options and not rest and plain and value not in [*options[key], "null"]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from clinical_lstm.batch import Batch
 
 
-class FlatInputs(nn.Module):
+class Inputs(nn.Module):
     """Concatenate value, mask, log delta, static variables and log hours of a step; no weights, nothing looks ahead.
 
         x_t = [ v_t ; m_t ; log(1 + delta_t) / 4 ; s ; log(1 + t) / 4 ]                                  (F = `width`)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from clinical_lstm.batch import Batch
-from clinical_lstm.models.base import SequenceModel, initialise_gates
-from clinical_lstm.models.heads import RiskHead, Target
-from clinical_lstm.models.inputs import FlatInputs
-
-
-class _State(NamedTuple):
-    hidden: Tensor  # (L, B, H)
-    cell: Tensor  # (L, B, H)
+from clinical_lstm.models.base import SequenceModel
+from clinical_lstm.models.heads import Target
+from clinical_lstm.models.recurrent import HiddenAndCell, initialise_gates
 
 
 class ResidualLSTM(SequenceModel):
@@ -24,9 +19,11 @@ class ResidualLSTM(SequenceModel):
 
         e_t   = dropout(GELU(LN(W x_t)))                                                                 (1) encoder
         r^0_t = e_t,    r^l_t = r^{l-1}_t + LSTM_l(LN(r^{l-1}))_t                                        (2) layer l
-        logit = head(dropout([LN(r^L_t) ; e_t]))                                                         (3) both
+        h_t   = [LN(r^L_t) ; e_t]                                                                        (3) both
+        h_t   = [LN(r^L_t) ; r^{L-1}_t ; ... ; r^1_t ; e_t]                       (3') all layers, if `every_layer`
 
-    The head's direct view of the encoder lets the present measurements speak without passing the memory.
+    The head's direct view of the encoder lets the present measurements speak without passing the memory; (3') is the
+    form of DeepMind's model of kidney injury.
     Source: layer norm, Ba et al. 2016, arXiv 1607.06450; residual recurrent layers with outputs joined at the head,
     Tomasev et al., Nature 572:116-119 (2019), doi 10.1038/s41586-019-1390-1.
     """
@@ -39,13 +36,12 @@ class ResidualLSTM(SequenceModel):
         hidden: int = 64,
         layers: int = 1,
         dropout: float = 0.4,
-        variable_dropout: float = 0.2,
-        mask: bool = True,
-        delta: bool = True,
-        hours: bool = True,
+        every_layer: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+        head: str = "cumulative",
     ) -> None:
-        super().__init__()
-        self.inputs = FlatInputs(n_variables, n_static, mask, delta, hours, variable_dropout)
+        super().__init__(n_variables, n_static, inputs)
+        self.every_layer = every_layer
         self.encoder = nn.Sequential(
             nn.Linear(self.inputs.width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
         )
@@ -55,31 +51,30 @@ class ResidualLSTM(SequenceModel):
             initialise_gates(lstm)
         self.lstms = nn.ModuleList(lstms)
         self.norm = nn.LayerNorm(hidden)
-        self.dropout = nn.Dropout(dropout)
-        self.head = RiskHead(2 * hidden, targets)
+        self.attach_head(hidden * (layers + 1 if every_layer else 2), targets, dropout, head)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the logits (B, T, K)."""
-        return self._through(batch, None)[0]
+    def states(self, features: Tensor, batch: Batch) -> Tensor:
+        """Return the states (B, T, H (2 or L + 1))."""
+        return self._through(features, None)[0]
 
-    def initial_state(self, size: int) -> _State:
+    def initial_state(self, static: Tensor) -> HiddenAndCell:
         """Return zero states (L, B, H)."""
-        zeros = self.head.linear.weight.new_zeros(len(self.lstms), size, self.norm.normalized_shape[0])
-        return _State(zeros, zeros)
+        zeros = static.new_zeros(len(self.lstms), len(static), self.norm.normalized_shape[0])
+        return HiddenAndCell(zeros, zeros)
 
-    def step(self, batch: Batch, state: _State) -> tuple[Tensor, _State]:
-        """Return the logits (B, K) of one more step and the state after it."""
-        logits, after = self._through(batch, state)
-        return logits[:, 0], after
+    def advance(self, features: Tensor, batch: Batch, state: HiddenAndCell) -> tuple[Tensor, HiddenAndCell]:
+        """Return the states of one more step and the state after it."""
+        found, after = self._through(features, state)
+        return found[:, 0], after
 
-    def _through(self, batch: Batch, state: _State | None) -> tuple[Tensor, _State]:
-        encoded = self.encoder(self.inputs(batch))  # (B, T, H): equation 1
-        stream, hidden, cell = encoded, [], []
+    def _through(self, features: Tensor, state: HiddenAndCell | None) -> tuple[Tensor, HiddenAndCell]:
+        streams, hidden, cell = [self.encoder(features)], [], []  # (B, T, H): equation 1
         for layer, (norm, lstm) in enumerate(zip(self.norms, self.lstms)):
             before = None if state is None else (state.hidden[layer : layer + 1], state.cell[layer : layer + 1])
-            out, (h, c) = lstm(norm(stream), before)  # (B, T, H)
-            stream = stream + out  # equation 2
+            out, (h, c) = lstm(norm(streams[-1]), before)  # (B, T, H)
+            streams.append(streams[-1] + out)  # equation 2
             hidden.append(h)
             cell.append(c)
-        both = torch.cat([self.norm(stream), encoded], dim=2)  # (B, T, 2 H)
-        return self.head(self.dropout(both)), _State(torch.cat(hidden), torch.cat(cell))  # (B, T, K): equation 3
+        *earlier, last = streams
+        seen = earlier[::-1] if self.every_layer else earlier[:1]
+        return torch.cat([self.norm(last), *seen], dim=2), HiddenAndCell(torch.cat(hidden), torch.cat(cell))  # 3

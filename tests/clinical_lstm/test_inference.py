@@ -84,7 +84,7 @@ def test_a_stay_longer_than_any_of_training_has_risks(tensors: Ragged, predictor
 def test_build_model_follows_its_description() -> None:
     sizes = {"n_variables": 3, "n_static": 1, "targets": [["sepsis", 6], ["sepsis", 12]]}
     model = inference.build_model({"model": {"name": "lstm", "hidden": 5, "layers": 2}, "sizes": sizes})
-    assert (model.lstm.hidden_size, model.lstm.num_layers, model.head.linear.out_features) == (5, 2, 2)
+    assert (model.layers.hidden_size, model.layers.num_layers, model.head.linear.out_features) == (5, 2, 2)
     with pytest.raises(InputError, match="hiden"):
         inference.build_model({"model": {"name": "lstm", "hiden": 5}, "sizes": sizes})
 

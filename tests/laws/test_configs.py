@@ -67,7 +67,9 @@ def bind_all(config: DictConfig) -> None:
 def test_every_option_composes_and_binds(group: str, option: str) -> None:
     config = composed(f"{group}={option}")
     bind_all(config)
-    if group in [*PLUGINS, "task", "tracking"]:
+    if group not in config:
+        assert OmegaConf.select(config, group.replace("/", ".")), "a nested group fills a part of its parent"
+    elif group in [*PLUGINS, "task", "tracking"]:
         assert config[group].name == option
     if group in LISTED:
         assert list(config[group]) == [option]
@@ -100,7 +102,7 @@ def test_every_key_of_a_stage_exists(name: str) -> None:
 
 
 def test_every_group_but_the_experiments_is_a_key() -> None:
-    assert set(GROUPS) - {"experiment"} <= set(composed())
+    assert {group.split("/")[0] for group in GROUPS} - {"experiment"} <= set(composed())
 
 
 def test_trainer_file_is_the_default_of_the_settings() -> None:

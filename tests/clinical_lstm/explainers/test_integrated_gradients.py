@@ -81,7 +81,7 @@ class _Additive(SequenceModel):
     """logit_t = sum over s <= t of (w_v v_s + w_m m_s + w_d delta_s + v_s m_s) + w_s static: closed forms exist."""
 
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         draw = torch.Generator().manual_seed(1)
         shapes = [(VARIABLES,), (VARIABLES,), (VARIABLES,), (STATICS,)]
         self.weights = nn.ParameterList([torch.randn(shape, generator=draw) for shape in shapes])
@@ -91,11 +91,7 @@ class _Additive(SequenceModel):
         each = batch.values * values + batch.mask * mask + batch.delta * delta + batch.values * batch.mask  # (B, T, V)
         return (each.sum(2).cumsum(1) + (batch.static @ static)[:, None])[:, :, None]  # (B, T, 1)
 
-    def initial_state(self, size: int) -> None:
-        raise NotImplementedError
-
-    def step(self, batch: Batch, state: None) -> tuple[Tensor, None]:
-        raise NotImplementedError
+    states = initial_state = advance = None  # type: ignore[assignment]  # a closed form has no memory
 
 
 def _last(batch: Batch) -> tuple[Tensor, Tensor]:

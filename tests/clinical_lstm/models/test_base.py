@@ -10,8 +10,8 @@ from clinical_lstm.models.lstm import LSTM
 
 def test_a_model_without_a_streaming_form_cannot_be_built() -> None:
     class Whole(SequenceModel):
-        def forward(self, batch):
-            return batch.values
+        def states(self, features, batch):
+            return features
 
     with pytest.raises(TypeError, match="initial_state"):
         Whole()

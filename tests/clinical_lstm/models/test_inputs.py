@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clinical_lstm.batch import Batch
-from clinical_lstm.models.inputs import FlatInputs
+from clinical_lstm.models.inputs import Inputs
 
 BATCH = Batch(
     values=torch.tensor([[[0.5, -1.0], [0.5, 2.0]]]),
@@ -19,7 +19,7 @@ BATCH = Batch(
 
 
 def test_features_are_what_the_equation_says() -> None:
-    found = FlatInputs(2, 1)(BATCH)
+    found = Inputs(2, 1)(BATCH)
     quarter = [math.log1p(x) / 4 for x in (1.0, 48.0)]
     first = [0.5, -1.0, 1.0, 1.0, 0.0, math.log1p(0.5) / 4, 0.3, quarter[0]]
     second = [0.5, 2.0, 0.0, 1.0, math.log1p(1.0) / 4, 0.0, 0.3, quarter[1]]
@@ -29,26 +29,26 @@ def test_features_are_what_the_equation_says() -> None:
 
 @pytest.mark.parametrize(("left_out", "columns"), [("mask", [2, 3]), ("delta", [4, 5]), ("hours", [7])])
 def test_a_channel_can_be_left_out(left_out: str, columns: list[int]) -> None:
-    inputs = FlatInputs(2, 1, **{left_out: False})
+    inputs = Inputs(2, 1, **{left_out: False})
     found = inputs(BATCH)
     kept = [column for column in range(8) if column not in columns]
-    assert torch.equal(found, FlatInputs(2, 1)(BATCH)[..., kept])
+    assert torch.equal(found, Inputs(2, 1)(BATCH)[..., kept])
     assert inputs.width == found.shape[2] == len(kept)
 
 
 def test_nothing_is_learnt_here() -> None:
-    assert not list(FlatInputs(2, 1).parameters())
-    assert not FlatInputs(2, 1).state_dict()
+    assert not list(Inputs(2, 1).parameters())
+    assert not Inputs(2, 1).state_dict()
 
 
 def test_variable_dropout_hides_whole_variables_of_a_stay_in_training() -> None:
     torch.manual_seed(0)
-    inputs = FlatInputs(2, 1, variable_dropout=0.3)
+    inputs = Inputs(2, 1, variable_dropout=0.3)
     many = Batch(*(part.expand(2000, *part.shape[1:]) for part in BATCH))
     unmeasured = BATCH._replace(
         values=torch.zeros(1, 2, 2), mask=torch.zeros(1, 2, 2), delta=BATCH.hours[:, :, None].expand(-1, -1, 2)
     )
-    whole, none = (FlatInputs(2, 1)(batch) for batch in (BATCH, unmeasured))
+    whole, none = (Inputs(2, 1)(batch) for batch in (BATCH, unmeasured))
     assert torch.equal(inputs.eval()(many), whole.expand(2000, -1, -1))
     found = inputs.train()(many)
     for variable in range(2):

@@ -29,11 +29,11 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 def equations(model: LSTM, x: np.ndarray) -> np.ndarray:
     """Return the hidden states (B, T, H) of features (B, T, F) by equations 1 to 5 in float64, layer by layer."""
-    weights = {name: weight.detach().double().numpy() for name, weight in model.lstm.named_parameters()}
-    for layer in range(model.lstm.num_layers):
+    weights = {name: weight.detach().double().numpy() for name, weight in model.layers.named_parameters()}
+    for layer in range(model.layers.num_layers):
         w, u = weights[f"weight_ih_l{layer}"], weights[f"weight_hh_l{layer}"]
         b = weights[f"bias_ih_l{layer}"] + weights[f"bias_hh_l{layer}"]
-        hidden = cell = np.zeros((len(x), model.lstm.hidden_size))
+        hidden = cell = np.zeros((len(x), model.layers.hidden_size))
         states = []
         for t in range(x.shape[1]):
             i, f, c, o = np.split(x[:, t] @ w.T + hidden @ u.T + b, 4, axis=1)
@@ -60,16 +60,16 @@ def test_it_computes_its_equations(layers: int) -> None:
 def test_forget_biases_start_at_one_and_recurrences_orthogonal(layers: int) -> None:
     model = LSTM(4, 2, TARGETS, hidden=6, layers=layers)
     for layer in range(layers):
-        i, f, c, o = torch.split(getattr(model.lstm, f"bias_ih_l{layer}").detach(), 6)
+        i, f, c, o = torch.split(getattr(model.layers, f"bias_ih_l{layer}").detach(), 6)
         assert torch.equal(f, torch.ones(6))
-        assert not torch.cat([i, c, o, getattr(model.lstm, f"bias_hh_l{layer}").detach()]).any()
-        for gate in torch.split(getattr(model.lstm, f"weight_hh_l{layer}").detach(), 6):
+        assert not torch.cat([i, c, o, getattr(model.layers, f"bias_hh_l{layer}").detach()]).any()
+        for gate in torch.split(getattr(model.layers, f"weight_hh_l{layer}").detach(), 6):
             assert torch.allclose(gate @ gate.T, torch.eye(6), atol=1e-5)
 
 
 def test_state_of_a_stay_is_its_hidden_and_cell_of_every_layer() -> None:
     model = LSTM(4, 2, TARGETS, hidden=6, layers=2)
-    state = model.initial_state(5)
+    state = model.initial_state(torch.zeros(5, 2))
     assert state._fields == ("hidden", "cell")
     assert {part.shape for part in state} == {torch.Size([2, 5, 6])}
     assert not any(part.any() for part in state)
@@ -84,15 +84,15 @@ def test_dropout_acts_in_training_only() -> None:
 
 
 def test_channels_can_be_left_out() -> None:
-    model = LSTM(4, 2, TARGETS, mask=False, delta=False, hours=False)
-    assert model.lstm.input_size == 4 + 2
+    model = LSTM(4, 2, TARGETS, inputs={"mask": False, "delta": False, "hours": False})
+    assert model.layers.input_size == 4 + 2
     other = batch()._replace(mask=torch.zeros(3, 7, 4), delta=torch.ones(3, 7, 4))
     model.eval()
     assert torch.equal(model(batch()), model(other))
 
 
 def test_variable_dropout_acts_in_training_only() -> None:
-    model, given = LSTM(4, 2, TARGETS, dropout=0.0, variable_dropout=0.5), batch()
+    model, given = LSTM(4, 2, TARGETS, dropout=0.0, inputs={"variable_dropout": 0.5}), batch()
     model.train()
     assert not torch.equal(model(given), model(given))
     model.eval()

@@ -38,7 +38,7 @@ def test_the_equations_written_out():
 
 def test_every_layer_has_its_state():
     model = ResidualLSTM(4, 2, TARGETS, hidden=5, layers=3).eval()
-    state = model.initial_state(3)
+    state = model.initial_state(torch.zeros(3, 2))
     assert state.hidden.shape == state.cell.shape == (3, 3, 5)
     _, after = model.step(Batch(*(part[:, :1] for part in batch()[:4]), *batch()[4:]), state)
     assert all((after.hidden[layer] != 0).any() for layer in range(3))

@@ -137,4 +137,4 @@ def test_mixed_precision_trains(data: TrainingData, tmp_path: Path) -> None:
     before = copy.deepcopy(model.state_dict())
     fit(model, data, dataclasses.replace(FAST, epochs=1, precision="bf16-mixed"), 1, tmp_path, False, silent)
     assert all(weight.dtype == torch.float32 and weight.isfinite().all() for weight in model.parameters())
-    assert not torch.equal(before["lstm.weight_hh_l0"], model.lstm.weight_hh_l0)
+    assert not torch.equal(before["layers.weight_hh_l0"], model.layers.weight_hh_l0)
