@@ -74,6 +74,9 @@ class Config:
     run: str | None = None
     out: str | None = None
     stay: Any = None
+    models: Any = None
+    seeds: list[int] = field(default_factory=lambda: [1])
+    runs: list[str] = field(default_factory=list)
     seed: int = 1
     resume: bool = False
 

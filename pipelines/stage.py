@@ -15,18 +15,8 @@ from clinical_lstm.errors import InputError, closest
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 STAGES = [
-    "run",
-    "inspect",
-    "prepare",
-    "labels",
-    "train",
-    "evaluate",
-    "explain",
-    "report",
-    "predict",
-    "export",
-    "track",
-    "ui",
+    *("run", "inspect", "prepare", "labels", "train", "compare", "ensemble", "evaluate", "explain", "report"),
+    *("predict", "export", "track", "ui"),
 ]
 COMMON = ["experiment", "paths", "runtime", "hydra"]
 
