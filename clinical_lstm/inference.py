@@ -19,7 +19,7 @@ from clinical_lstm import plugins
 from clinical_lstm.artifacts import Run
 from clinical_lstm.batch import Batch, Ragged, Scaler, Sequences, assemble
 from clinical_lstm.calibration import Calibrator, apply_all
-from clinical_lstm.lookback import sequences
+from clinical_lstm.lookback import reach_hours, sequences
 
 if TYPE_CHECKING:
     from clinical_lstm.models.base import SequenceModel
@@ -59,7 +59,7 @@ def logits(
 
     rows = np.arange(len(seen.lengths)) if stays is None else seen.of(np.asarray(stays, dtype=np.int64))
     device = next(model.parameters()).device
-    found = np.full((len(seen.hours), model.head.linear.out_features), np.nan)
+    found = np.full((len(seen.hours), model.head.n_targets), np.nan)
     model.eval()
     with torch.inference_mode():
         for chunk, batch in canonical_batches(seen, rows, scaler):
@@ -108,7 +108,7 @@ class Predictor:
             scaler=Scaler.from_table(run.table("scaler.parquet")),
             targets=[(c, float(h)) for c, h in description["sizes"]["targets"]],
             calibrators=[Calibrator.from_json(item["map"]) for item in run.json("calibrator.json")],
-            lookback_hours=run.json("manifest.json")["task"].get("lookback_hours"),
+            lookback_hours=reach_hours(run.json("manifest.json")["task"]),
         )
 
     def risks(

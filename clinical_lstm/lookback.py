@@ -11,13 +11,28 @@ the window does not hold: both are functions of t alone, and equal those of a st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from clinical_lstm.batch import Ragged, Sequences, stretches
 
 EDGE_HOURS = 1e-5  # 36 ms: what lies so close to the edge is outside, since the ages of cells are 32-bit numbers
+
+
+def reach_hours(task: Mapping[str, Any]) -> float | None:
+    """Return how many hours back the windows of a task reach; None: no windows, the model runs over whole stays.
+
+    A task with one prediction per stay, at a fixed hour, has windows in any case, since admission if it names no
+    lookback: what happens behind that hour is then out of reach of every model, also of one that sees all it is given.
+
+    >>> reach_hours({"lookback_hours": None, "at_hours": 48.0}), reach_hours({"lookback_hours": 6.0, "at_hours": 48.0})
+    (inf, 6.0)
+    """
+    lookback = task.get("lookback_hours")
+    return float("inf") if lookback is None and task.get("at_hours") is not None else lookback
 
 
 def sequences(ragged: Ragged, lookback_hours: float | None, asked: np.ndarray | None = None) -> Sequences:

@@ -17,7 +17,13 @@ from typing import Any
 from clinical_lstm.errors import InputError, closest
 
 PACKAGE = Path(__file__).parent
-SHARED_PARTS = {"base", "inputs", "heads", "recurrent", "archive", "features", "samples"}
+SHARED_PARTS = {
+    "base",
+    *("inputs", "heads", "recurrent", "convolution", "window_attention", "transformer_layers"),  # of models
+    *("xlstm", "scalar_scan"),  # of models
+    *("archive", "samples"),  # of sources
+    "features",  # of baselines
+}
 
 
 def names(folder: str) -> list[str]:

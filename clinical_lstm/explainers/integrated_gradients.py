@@ -192,7 +192,8 @@ class _Path:
     def _forward(self, *inputs: Tensor) -> Tensor:
         values, mask, delta, static, hours, lengths, step = inputs
         logits = self.model(Batch(values, mask, delta, hours, static, lengths))  # (n, T, K)
-        return logits[torch.arange(len(step), device=step.device), step]  # (n, K)
+        unused = 0 * sum(part.sum() for part in inputs[:4])  # captum wants a gradient of what a model leaves out, too
+        return logits[torch.arange(len(step), device=step.device), step] + unused  # (n, K)
 
     def point(self, row: Tensor, at: Tensor) -> Attributed:
         """Return x(at): exactly the baseline at 0 and exactly the input at 1."""

@@ -2,7 +2,10 @@
 
 x_t = inputs(batch)_t           features of one step                      (`inputs`, shared by all models)
 h_t = states(x_1 ... x_t)       what the model itself is                  (the file of the model)
+h_t = [h_t ; y_t]               running statistics, where they are asked for (`inputs.statistics`)
 l_t = head(dropout(h_t))        logits of every complication x horizon    (`heads`, shared by all models)
+
+As a stream: `start` (the model's `initial_state`), then one `step` (the model's `advance`) after the other.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from clinical_lstm import plugins
 from clinical_lstm.batch import Batch
+from clinical_lstm.errors import InputError
 from clinical_lstm.models.heads import Target, make_head
-from clinical_lstm.models.inputs import Inputs
+from clinical_lstm.models.inputs import Statistics, apart, make_inputs, together
 
 
 class SequenceModel(nn.Module, ABC):
@@ -27,13 +33,23 @@ class SequenceModel(nn.Module, ABC):
     """
 
     causal = True
+    takes_static = False  # whether static variables may set the state before the first step (`inputs.static = state`)
 
     def __init__(self, n_variables: int, n_static: int, inputs: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.inputs = Inputs(n_variables, n_static, **(inputs or {}))
+        self.inputs = make_inputs(n_variables, n_static, inputs)
+        if self.inputs.static == "state" and not self.takes_static:
+            known = {name: plugins.load("models", name) for name in plugins.names("models")}
+            able = ", ".join(name for name, model in known.items() if getattr(model, "takes_static", False))
+            raise InputError(
+                f"model.inputs.static=state: {type(self).__name__} has no state that static variables could set; "
+                f"choose inputs or none, or one of the models {able}"
+            )
 
     def attach_head(self, width: int, targets: Sequence[Target], dropout: float, head: str = "cumulative") -> None:
-        """Put dropout and the head on states of `width`."""
+        """Put the statistics, where they are asked for, dropout and the head on states of `width`."""
+        self.statistics = Statistics(self.inputs.n_variables) if self.inputs.statistics else None
+        width += Statistics.SIZE if self.inputs.statistics else 0
         self.dropout = nn.Dropout(dropout)
         self.head = make_head(head, width, targets)
 
@@ -51,17 +67,42 @@ class SequenceModel(nn.Module, ABC):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Return what the heads see (B, T, H)."""
-        return self.dropout(self.states(self.inputs(batch), batch))
+        batch = self.inputs.disturb(batch)
+        found = self.states(self.inputs(batch), batch)  # (B, T, H)
+        if self.statistics is not None:
+            summary, _ = self.statistics(batch, self.statistics.initial(batch.static))
+            found = torch.cat([found, summary], dim=2)
+        return self.dropout(found)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits (B, T, K) of a batch of whole stays."""
         return self.head(self.hidden(batch))
 
+    def start(self, static: Tensor) -> Any:
+        """Return what `step` needs before the first step of stays with `static` (B, S): a named tuple of tensors."""
+        state = self.initial_state(static)
+        return state if self.statistics is None else together(state, self.statistics.initial(static))
+
+    def hidden_step(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """Return what the heads see (B, H) of one more step (a batch with T = 1) and the state after it."""
+        if self.statistics is None:
+            found, after = self.advance(self.inputs(batch), batch, state)  # (B, H)
+        else:
+            own, running = apart(state)
+            found, own = self.advance(self.inputs(batch), batch, own)
+            summary, running = self.statistics(batch, running)
+            found, after = torch.cat([found, summary[:, 0]], dim=1), together(own, running)
+        return self.dropout(found), after
+
     def step(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """Return the logits (B, K) of one more step (a batch with T = 1) and the state after it."""
-        found, after = self.advance(self.inputs(batch), batch, state)
-        return self.head(self.dropout(found)), after
+        found, after = self.hidden_step(batch, state)
+        return self.head(found), after
 
     def start_at(self, base_rates: np.ndarray) -> None:
         """Set the output biases to the base rates (K,) of the training rows."""
         self.head.start_at(base_rates)
+
+    def learn_scale(self, scaled_values: np.ndarray, variable: np.ndarray) -> None:
+        """Fit what has a scale to the scaled values (M,) of the train cells, `variable` (M,) the index of each."""
+        self.inputs.learn_scale(scaled_values, variable)

@@ -17,7 +17,7 @@ RARE = 1e-4  # base rates are kept this far from 0 and 1
 
 def make_head(name: str, width: int, targets: Sequence[Target]) -> RiskHead | HazardHead:
     """Return the head `name` for states of `width`; raises InputError naming those that exist."""
-    heads = {"cumulative": RiskHead, "hazard": HazardHead}
+    heads: dict[str, type[RiskHead | HazardHead]] = {"cumulative": RiskHead, "hazard": HazardHead}
     if name not in heads:
         raise InputError(f"there is no head {name!r}: {closest(name, list(heads))}")
     return heads[name](width, targets)
@@ -34,6 +34,7 @@ class RiskHead(nn.Module):
 
     def __init__(self, width: int, targets: Sequence[Target]) -> None:
         super().__init__()
+        self.n_targets, self.width = len(targets), width
         self.linear = nn.Linear(width, len(targets))
         self.continues = _continues(targets)
 
@@ -74,6 +75,7 @@ class HazardHead(nn.Module):
     def __init__(self, width: int, targets: Sequence[Target]) -> None:
         super().__init__()
         _continues(targets)
+        self.n_targets, self.width = len(targets), width
         names = list(dict.fromkeys(name for name, _ in targets))
         self.hours = int(np.ceil(max(horizon for _, horizon in targets)))  # J
         self.place = [(names.index(name), int(np.ceil(horizon)) - 1) for name, horizon in targets]

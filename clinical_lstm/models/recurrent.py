@@ -26,6 +26,27 @@ class HiddenAndCell(NamedTuple):
     cell: Tensor  # (L, B, H)
 
 
+class Before(nn.Module):
+    """The states of L layers before the first step: zeros, or what the static variables say of a patient.
+
+        h_0 = tanh(W s + b)                                   if `learnt`; W and b per layer and tensor of the state
+
+    What is fixed for a patient need not stand in every step.
+    """
+
+    def __init__(self, n_static: int, tensors: int, layers: int, hidden: int, learnt: bool) -> None:
+        super().__init__()
+        self.shape = (tensors, layers, hidden)
+        self.linear = nn.Linear(n_static, tensors * layers * hidden) if learnt and n_static else None
+
+    def forward(self, static: Tensor) -> tuple[Tensor, ...]:
+        """Return the tensors (L, B, H) of the state of stays with `static` (B, S)."""
+        if self.linear is None:
+            return static.new_zeros(self.shape[0], self.shape[1], len(static), self.shape[2]).unbind(0)
+        found = torch.tanh(self.linear(static)).view(-1, *self.shape)  # (B, N, L, H)
+        return found.permute(1, 2, 0, 3).contiguous().unbind(0)
+
+
 class Recurrent(SequenceModel):
     """Stacked recurrent layers of one of torch's kernels over the features; `kernel` and `State` make it a model.
 
@@ -34,6 +55,7 @@ class Recurrent(SequenceModel):
     no other place.
     """
 
+    takes_static = True
     kernel: ClassVar[type[nn.RNNBase]]
     State: ClassVar[type[Any]]
 
@@ -53,21 +75,31 @@ class Recurrent(SequenceModel):
         self.layers = self.kernel(self.inputs.width, hidden, layers, batch_first=True, dropout=between)
         self.attach_head(hidden, targets, dropout, head)
         initialise_gates(self.layers)
+        self.before = Before(n_static, len(self.State._fields), layers, hidden, self.inputs.static == "state")
 
     def states(self, features: Tensor, batch: Batch) -> Tensor:
         """Return the states (B, T, H) of the last layer."""
-        return self.layers(features)[0]
+        return self._through(features, self.initial_state(batch.static))[0]
 
     def initial_state(self, static: Tensor) -> Any:
-        """Return zero states (L, B, H)."""
-        zeros = static.new_zeros(self.layers.num_layers, len(static), self.layers.hidden_size)
-        return self.State(*(zeros for _ in self.State._fields))
+        """Return the states (L, B, H) before the first step: zeros, or those of the static variables."""
+        return self.State(*self.before(static))
 
     def advance(self, features: Tensor, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """Return the states (B, H) of one more step and the state after it."""
-        before = tuple(state) if len(state) > 1 else state[0]
-        found, after = self.layers(features, before)  # (B, 1, H)
-        return found[:, 0], self.State(*after) if len(state) > 1 else self.State(after)
+        found, after = self._through(features, state)  # (B, 1, H)
+        return found[:, 0], after
+
+    def proceed(self, features: Tensor, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """Return the states (B, T, H) of several more steps (features (B, T, F)) and the state after them."""
+        return self._through(features, state)
+
+    def _through(self, features: Tensor, state: Any) -> tuple[Tensor, Any]:
+        if len(state) == 1:
+            found, after = self.layers(features, state[0])  # (B, T, H)
+            return found, self.State(after)
+        found, after = self.layers(features, tuple(state))
+        return found, self.State(*after)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from clinical_lstm.batch import Batch
 from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.models.heads import Target
-from clinical_lstm.models.recurrent import HiddenAndCell, initialise_gates
+from clinical_lstm.models.recurrent import Before, HiddenAndCell, initialise_gates
 
 
 class ResidualLSTM(SequenceModel):
@@ -27,6 +27,8 @@ class ResidualLSTM(SequenceModel):
     Source: layer norm, Ba et al. 2016, arXiv 1607.06450; residual recurrent layers with outputs joined at the head,
     Tomasev et al., Nature 572:116-119 (2019), doi 10.1038/s41586-019-1390-1.
     """
+
+    takes_static = True
 
     def __init__(
         self,
@@ -52,25 +54,29 @@ class ResidualLSTM(SequenceModel):
         self.lstms = nn.ModuleList(lstms)
         self.norm = nn.LayerNorm(hidden)
         self.attach_head(hidden * (layers + 1 if every_layer else 2), targets, dropout, head)
+        self.before = Before(n_static, 2, layers, hidden, self.inputs.static == "state")
 
     def states(self, features: Tensor, batch: Batch) -> Tensor:
         """Return the states (B, T, H (2 or L + 1))."""
-        return self._through(features, None)[0]
+        return self._through(features, self.initial_state(batch.static))[0]
 
     def initial_state(self, static: Tensor) -> HiddenAndCell:
-        """Return zero states (L, B, H)."""
-        zeros = static.new_zeros(len(self.lstms), len(static), self.norm.normalized_shape[0])
-        return HiddenAndCell(zeros, zeros)
+        """Return the states (L, B, H) before the first step: zeros, or those of the static variables."""
+        return HiddenAndCell(*self.before(static))
 
     def advance(self, features: Tensor, batch: Batch, state: HiddenAndCell) -> tuple[Tensor, HiddenAndCell]:
         """Return the states of one more step and the state after it."""
         found, after = self._through(features, state)
         return found[:, 0], after
 
-    def _through(self, features: Tensor, state: HiddenAndCell | None) -> tuple[Tensor, HiddenAndCell]:
+    def proceed(self, features: Tensor, batch: Batch, state: HiddenAndCell) -> tuple[Tensor, HiddenAndCell]:
+        """Return the states (B, T, H) of several more steps (features (B, T, F)) and the state after them."""
+        return self._through(features, state)
+
+    def _through(self, features: Tensor, state: HiddenAndCell) -> tuple[Tensor, HiddenAndCell]:
         streams, hidden, cell = [self.encoder(features)], [], []  # (B, T, H): equation 1
         for layer, (norm, lstm) in enumerate(zip(self.norms, self.lstms)):
-            before = None if state is None else (state.hidden[layer : layer + 1], state.cell[layer : layer + 1])
+            before = (state.hidden[layer : layer + 1], state.cell[layer : layer + 1])
             out, (h, c) = lstm(norm(streams[-1]), before)  # (B, T, H)
             streams.append(streams[-1] + out)  # equation 2
             hidden.append(h)

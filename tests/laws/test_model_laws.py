@@ -186,7 +186,7 @@ def stepping_equals_the_whole(make: Make) -> None:
     model = stirred(make).double()
     batch = as_model(batch_of(ward([12] * 4)), model)
     whole = risks(model, batch)
-    state, found = model.initial_state(batch.static), []
+    state, found = model.start(batch.static), []
     with torch.no_grad():
         for t in range(12):
             one = Batch(*(part[:, t : t + 1] for part in batch[:4]), batch.static, torch.ones(4, dtype=torch.int64))
@@ -199,7 +199,7 @@ def stepping_equals_the_whole(make: Make) -> None:
 
 def the_state_is_a_named_tuple_of_tensors(make: Make) -> None:
     model, batch = stirred(make), cut(batch_of(ward([12] * 4)), 1)
-    before = model.initial_state(batch.static)
+    before = model.start(batch.static)
     with torch.no_grad():
         _, after = model.step(batch, before)
     for state in (before, after):
@@ -265,7 +265,7 @@ def the_bias_starts_at_the_base_rates(make: Make) -> None:
     model, rates = make(0), np.array([0.3, 0.02, 0.05])
     model.start_at(rates)
     with torch.no_grad():
-        found = torch.sigmoid(model.head(torch.zeros(1, model.head.linear.in_features)))[0].numpy()
+        found = torch.sigmoid(model.head(torch.zeros(1, model.head.width)))[0].numpy()
     assert np.allclose(found, rates, rtol=1e-4), f"{found} instead of {rates}"
 
 

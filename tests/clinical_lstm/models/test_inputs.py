@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from clinical_lstm.batch import Batch
-from clinical_lstm.models.inputs import Inputs
+from clinical_lstm.errors import InputError
+from clinical_lstm.models.inputs import Inputs, make_inputs
 
 BATCH = Batch(
     values=torch.tensor([[[0.5, -1.0], [0.5, 2.0]]]),
@@ -41,20 +42,45 @@ def test_nothing_is_learnt_here() -> None:
     assert not Inputs(2, 1).state_dict()
 
 
-def test_variable_dropout_hides_whole_variables_of_a_stay_in_training() -> None:
-    torch.manual_seed(0)
-    inputs = Inputs(2, 1, variable_dropout=0.3)
-    many = Batch(*(part.expand(2000, *part.shape[1:]) for part in BATCH))
-    unmeasured = BATCH._replace(
-        values=torch.zeros(1, 2, 2), mask=torch.zeros(1, 2, 2), delta=BATCH.hours[:, :, None].expand(-1, -1, 2)
-    )
-    whole, none = (Inputs(2, 1)(batch) for batch in (BATCH, unmeasured))
-    assert torch.equal(inputs.eval()(many), whole.expand(2000, -1, -1))
-    found = inputs.train()(many)
-    for variable in range(2):
-        channels = [variable, 2 + variable, 4 + variable]
-        hidden = (found[..., channels] == none[..., channels]).all(dim=(1, 2))
-        kept = (found[..., channels] == whole[..., channels]).all(dim=(1, 2))
-        assert (hidden ^ kept).all()
-        assert hidden.float().mean().item() == pytest.approx(0.3, abs=0.05)
-    assert torch.equal(found[..., 6:], whole[..., 6:].expand(2000, -1, -1))
+def test_static_variables_are_in_every_step_or_not() -> None:
+    whole = Inputs(2, 1)(BATCH)
+    for static in ("state", "none"):
+        inputs = Inputs(2, 1, static=static)
+        assert torch.equal(inputs(BATCH), whole[..., [0, 1, 2, 3, 4, 5, 7]])
+        assert inputs.width == 7
+
+
+@pytest.mark.parametrize("encoding", ["flat", "piecewise", "embedding"])
+@pytest.mark.parametrize("left_out", [{}, {"mask": False}, {"delta": False, "hours": False, "static": "none"}])
+def test_the_width_is_that_of_the_features(encoding: str, left_out: dict[str, bool | str]) -> None:
+    inputs = Inputs(2, 1, encoding, **left_out, decay=True)
+    assert inputs(BATCH).shape == (1, 2, inputs.width)
+
+
+def test_decay_stands_in_front_of_any_encoding() -> None:
+    for encoding in ("flat", "piecewise"):
+        plain, faded = (Inputs(2, 1, encoding, decay=decay) for decay in (False, True))
+        by_hand = BATCH._replace(values=faded.decay(BATCH))
+        assert torch.equal(faded(BATCH), plain(by_hand))
+        assert not torch.equal(faded(BATCH), plain(BATCH))
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"encodng": "flat"}, "did you mean 'encoding'"),
+        ({"encoding": "flatt"}, "did you mean 'flat'"),
+        ({"static": "sate"}, "did you mean 'state'"),
+        ({"bins": 8}, "takes no 'bins' with encoding=flat"),
+        ({"encoding": "piecewise", "bins": 0}, "at least 1"),
+        ({"encoding": "piecewise", "bins": 2.5}, "type of its default 8"),
+        ({"encoding": "embedding", "heads": True}, "type of its default 4"),
+        ({"decay": "yes"}, "type of its default False"),
+        ({"variable_dropout": 1.0}, "below 1"),
+        ({"noise": -0.1}, "at least 0"),
+        ({"noise": float("nan")}, "at least 0"),
+    ],
+)
+def test_wrong_settings_are_refused(spec: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        make_inputs(2, 1, spec)

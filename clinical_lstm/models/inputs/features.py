@@ -1,0 +1,120 @@
+"""From a `Batch` to the features of one step: what every model sees."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clinical_lstm.batch import Batch
+from clinical_lstm.errors import InputError, closest
+from clinical_lstm.models.inputs.decay import Decay
+from clinical_lstm.models.inputs.disturbance import hide, shake
+from clinical_lstm.models.inputs.embedding import Embedding
+from clinical_lstm.models.inputs.flat import Flat
+from clinical_lstm.models.inputs.piecewise import Piecewise
+
+ENCODINGS: dict[str, Callable[..., Any]] = {"flat": Flat, "piecewise": Piecewise, "embedding": Embedding}
+STATIC = ["inputs", "state", "none"]
+
+
+class Inputs(nn.Module):
+    """Concatenate what is known of a step: its encoded variables, static variables and log hours; nothing looks ahead.
+
+        x_t = [ encoding(v_t, m_t, log(1 + delta_t) / 4) ; s ; log(1 + t) / 4 ]                          (F = `width`)
+
+    `log(1 + 48 h) / 4` is about 1, so that all channels have the scale of a standardised value.
+
+    Args:
+        encoding: flat, piecewise or embedding; `own` are its keywords. mask, delta, hours: whether the model sees them.
+        decay: what was measured long ago fades towards the train median (`Decay`).
+        static: static variables stand in every step (`inputs`), set the state before the first one (`state`, where the
+            model has one), or are not seen (`none`).
+        statistics: running statistics of every variable stand beside the states (`Statistics`).
+        variable_dropout, noise: how whole stays are disturbed in training (`hide`, `shake`).
+
+    """
+
+    SCALE = 0.25
+
+    def __init__(
+        self,
+        n_variables: int,
+        n_static: int,
+        encoding: str = "flat",
+        mask: bool = True,
+        delta: bool = True,
+        hours: bool = True,
+        decay: bool = False,
+        static: str = "inputs",
+        statistics: bool = False,
+        variable_dropout: float = 0.0,
+        noise: float = 0.0,
+        **own: Any,
+    ) -> None:
+        super().__init__()
+        self.n_variables = n_variables
+        self.mask, self.delta, self.hours, self.static, self.statistics = mask, delta, hours, static, statistics
+        self.variable_dropout, self.noise = variable_dropout, noise
+        self.decay = Decay(n_variables) if decay else None
+        self.encoding = ENCODINGS[encoding](n_variables, 1 + mask + delta, **own)
+        self.width = self.encoding.width + (n_static if static == "inputs" else 0) + hours
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the features (B, T, F)."""
+        channels = [batch.values if self.decay is None else self.decay(batch)]  # (B, T, V)
+        if self.mask:
+            channels.append(batch.mask)
+        if self.delta:
+            channels.append(torch.log1p(batch.delta) * self.SCALE)
+        parts = [self.encoding(channels)]  # (B, T, E)
+        if self.static == "inputs":
+            parts.append(batch.static[:, None, :].expand(-1, batch.hours.shape[1], -1))  # (B, T, S)
+        if self.hours:
+            parts.append(torch.log1p(batch.hours)[:, :, None] * self.SCALE)  # (B, T, 1)
+        return torch.cat(parts, dim=2)  # (B, T, F)
+
+    def disturb(self, batch: Batch) -> Batch:
+        """Return whole stays as training shows them; outside training as they are."""
+        if self.training and self.variable_dropout > 0:
+            batch = hide(batch, self.variable_dropout)
+        if self.training and self.noise > 0:
+            batch = shake(batch, self.noise)
+        return batch
+
+    def learn_scale(self, scaled_values: np.ndarray, variable: np.ndarray) -> None:
+        """Let the encoding see the scaled values (M,) of the train split and the index (M,) of their variables."""
+        self.encoding.learn_scale(scaled_values, variable)
+
+
+def make_inputs(n_variables: int, n_static: int, spec: Mapping[str, Any] | None) -> Inputs:
+    """Return the inputs that `spec` describes; raises InputError on an unknown key, type, choice or range."""
+    given = dict(spec or {})
+    encoding = given.get("encoding", "flat")
+    for key, choices in {"encoding": list(ENCODINGS), "static": STATIC}.items():
+        if given.get(key, choices[0]) not in choices:
+            raise InputError(f"model.inputs.{key}={given[key]}: {closest(str(given[key]), choices)}")
+    known = _defaults(Inputs) | _defaults(ENCODINGS[encoding])
+    for key, value in given.items():
+        if key not in known:
+            raise InputError(f"model.inputs takes no {key!r} with encoding={encoding}: {closest(key, list(known))}")
+        _check(key, value, known[key])
+    return Inputs(n_variables, n_static, **given)
+
+
+def _defaults(made: Callable[..., Any]) -> dict[str, Any]:
+    return {name: p.default for name, p in inspect.signature(made).parameters.items() if p.default is not p.empty}
+
+
+def _check(key: str, value: Any, default: Any) -> None:
+    kinds = (int, float) if isinstance(default, float) else (type(default),)
+    if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
+        raise InputError(f"model.inputs.{key} must be of the type of its default {default!r}, not {value!r}")
+    if type(default) is int and value < 1:
+        raise InputError(f"model.inputs.{key} must be at least 1, not {value}")
+    if isinstance(default, float) and not 0 <= value < 1:
+        raise InputError(f"model.inputs.{key} must be at least 0 and below 1, not {value}")

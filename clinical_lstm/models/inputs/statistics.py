@@ -1,0 +1,91 @@
+"""Running statistics of every variable, beside the sequence: for tasks whose answer lies in the whole window so far."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from clinical_lstm.batch import Batch
+
+
+class Running(NamedTuple):
+    """What the statistics remember of the steps so far, per stay and variable (B, V)."""
+
+    number: Tensor  # of observations
+    total: Tensor
+    lowest: Tensor  # +inf before the first observation
+    highest: Tensor  # -inf before the first observation
+    first: Tensor
+
+
+class Statistics(nn.Module):
+    """Summarise what was observed at the steps up to t, and turn it into a small vector beside the state.
+
+        u_t = [log(1 + n_t) / 4 ; mean ; min ; max ; first ; last ; last - first] of every variable; 0 before the first
+        y_t = GELU(W LN(u_t) + b)                                                                    (B, T, `SIZE`)
+
+    Every statistic is cumulative: one pass over a whole stay equals step by step.
+    """
+
+    SIZE = 32
+
+    def __init__(self, n_variables: int) -> None:
+        super().__init__()
+        self.n_variables = n_variables
+        width = 7 * n_variables
+        self.branch = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, self.SIZE), nn.GELU())
+
+    def initial(self, static: Tensor) -> Running:
+        """Return what is remembered before the first step of stays with `static` (B, S)."""
+        zero = static.new_zeros(len(static), self.n_variables)
+        return Running(number=zero, total=zero, lowest=zero + torch.inf, highest=zero - torch.inf, first=zero)
+
+    def forward(self, batch: Batch, before: Running) -> tuple[Tensor, Running]:
+        """Return y (B, T, `SIZE`) of the steps of `batch`, and what is remembered after the last one."""
+        running = self.observe(batch, before)
+        return self.branch(self.describe(batch, running)), Running(*(part[:, -1] for part in running))
+
+    @staticmethod
+    def observe(batch: Batch, before: Running) -> Running:
+        """Return what is remembered after each step (B, T, V)."""
+        earlier = Running(*(part[:, None] for part in before))  # (B, 1, V)
+        values, here = batch.values, batch.mask > 0
+        earliest = values.gather(1, here.int().argmax(dim=1, keepdim=True))  # (B, 1, V); unseen until it is reached
+        first = torch.where(earlier.number > 0, earlier.first, earliest)
+        return Running(
+            number=earlier.number + batch.mask.cumsum(1),
+            total=earlier.total + (batch.mask * values).cumsum(1),
+            lowest=torch.minimum(earlier.lowest, torch.where(here, values, torch.inf).cummin(1).values),
+            highest=torch.maximum(earlier.highest, torch.where(here, values, -torch.inf).cummax(1).values),
+            first=first.expand_as(values),
+        )
+
+    @staticmethod
+    def describe(batch: Batch, running: Running) -> Tensor:
+        """Return u (B, T, 7 V)."""
+        mean, first, last = running.total / running.number.clamp_min(1), running.first, batch.values
+        found = [torch.log1p(running.number) / 4, mean, running.lowest, running.highest, first, last, last - first]
+        seen = running.number > 0  # (B, T, V)
+        return torch.cat([torch.where(seen, part, 0.0) for part in found], dim=2)
+
+
+@cache
+def _kind(own: Any) -> Any:
+    """Return the state class `own` with the fields of `Running` behind its own."""
+    name, fields = f"{own.__name__}AndRunning", [*own._fields, *(f"running_{field}" for field in Running._fields)]
+    return type(name, (namedtuple(name, fields),), {"own": own, "__slots__": ()})  # type: ignore[misc]
+
+
+def together(own: Any, running: Running) -> Any:
+    """Return one streaming state of a model's own state and the running statistics."""
+    return _kind(own.__class__)(*own, *running)
+
+
+def apart(state: Any) -> tuple[Any, Running]:
+    """Return the model's own state and the running statistics of a state made by `together`."""
+    size = len(type(state).own._fields)
+    return type(state).own(*state[:size]), Running(*state[size:])
