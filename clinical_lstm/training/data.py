@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from clinical_lstm.artifacts import Cohort
 from clinical_lstm.batch import Ragged, Scaler, Sequences
-from clinical_lstm.lookback import sequences
+from clinical_lstm.lookback import reach_hours, sequences
 from clinical_lstm.training.weights import row_targets
+
+if TYPE_CHECKING:
+    from clinical_lstm.training.lessons import Landmarks
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """Tensors and scaler, the (N, K) labels, targets and weights of all steps, the stays of train and val.
 
-    `seen` is what the model runs over: the stays, or with a lookback the window of every labelled prediction time.
+    `seen` is what the model runs over: the stays, or the window of every labelled prediction time (`lookback_of`).
+    `lessons` adds what else the train stays teach: `taught` (N, K) soft targets in the place of `target`, `landmarks`
+    of survival, `outcomes` (stays, O) of whole stays. Validation knows none of them.
     """
 
     tensors: Ragged
@@ -28,6 +34,9 @@ class TrainingData:
     weight: np.ndarray
     train: np.ndarray
     val: np.ndarray
+    taught: np.ndarray | None = None
+    landmarks: Landmarks | None = None
+    outcomes: np.ndarray | None = None
 
 
 def training_data(cohort: Cohort, weighting: str) -> tuple[TrainingData, np.ndarray]:
@@ -54,8 +63,8 @@ def training_data(cohort: Cohort, weighting: str) -> tuple[TrainingData, np.ndar
 
 
 def lookback_of(cohort: Cohort) -> float | None:
-    """Return the lookback of a cohort's task in hours; None: everything since admission."""
-    return cohort.json("manifest.json")["task"].get("lookback_hours")
+    """Return how many hours back the windows of a cohort's task reach; None: no windows (`lookback.reach_hours`)."""
+    return reach_hours(cohort.json("manifest.json")["task"])
 
 
 def label_array(cohort: Cohort, tensors: Ragged) -> np.ndarray:

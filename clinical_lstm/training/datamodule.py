@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from clinical_lstm.batch import Batch, assemble, pad_rows
 from clinical_lstm.inference import ROWS, canonical_batch, canonical_chunks
 from clinical_lstm.training.data import TrainingData
+from clinical_lstm.training.forecast import ahead
 
 KEPT_BYTES = 1 << 30  # a validation split larger than that is assembled anew in every epoch
 
@@ -25,6 +26,20 @@ class Group(NamedTuple):
     batch: Batch
     target: Tensor
     weight: Tensor
+
+    @property
+    def more(self) -> dict[str, Tensor]:
+        """What else is taught: nothing."""
+        return {}
+
+
+class Taught(NamedTuple):
+    """A group with what else is taught: see `DataModule.more`."""
+
+    batch: Batch
+    target: Tensor
+    weight: Tensor
+    more: dict[str, Tensor]
 
 
 def draws(
@@ -60,7 +75,7 @@ class _Epochs:
     def __len__(self) -> int:
         return -(-len(self.module.data.train) // self.module.batch_size)
 
-    def __iter__(self) -> Iterator[list[Group]]:
+    def __iter__(self) -> Iterator[list[Group | Taught]]:
         module, data = self.module, self.module.data
         epoch = module.trainer.current_epoch if module.trainer else 0
         epoch_draws = draws(
@@ -94,21 +109,51 @@ class _Validation(Dataset[tuple[np.ndarray, Batch]]):
 class DataModule(pytorch_lightning.LightningDataModule):
     """Random draws for training, canonical batches (`inference`) for validation."""
 
-    def __init__(self, data: TrainingData, batch_size: int, groups: int, seed: int) -> None:
+    def __init__(
+        self, data: TrainingData, batch_size: int, groups: int, seed: int, forecast_hours: float = 0.0
+    ) -> None:
         super().__init__()
+        self.forecast_hours = forecast_hours
         self.data, self.batch_size, self.groups, self.seed = data, batch_size, groups, seed
 
-    def assemble(self, draw: list[np.ndarray]) -> list[Group]:
+    def assemble(self, draw: list[np.ndarray]) -> list[Group | Taught]:
         """Return the padded groups of one draw as torch tensors."""
         data = self.data
-        groups = []
+        soft = data.target if data.taught is None else data.taught
+        groups: list[Group | Taught] = []
         for rows in draw:
             batch = assemble(data.seen, rows, data.scaler)
             steps = batch.values.shape[1]
-            target = pad_rows(data.target, data.seen, rows, steps, 0.0)  # (B, T, K)
+            target = pad_rows(soft, data.seen, rows, steps, 0.0)  # (B, T, K)
             weight = pad_rows(data.weight, data.seen, rows, steps, 0.0)  # (B, T, K)
-            groups.append(Group(batch.tensors(), torch.from_numpy(target), torch.from_numpy(weight)))
+            parts = batch.tensors(), torch.from_numpy(target), torch.from_numpy(weight)
+            more = {name: torch.from_numpy(array) for name, array in self.more(batch, rows).items()}
+            groups.append(Taught(*parts, more) if more else Group(*parts))
         return groups
+
+    def more(self, batch: Batch, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what is taught of the sequences `rows` besides labels.
+
+        - `hours`, `event` (B, T, C): landmarks of survival.
+        - `ahead`, `ahead_known` (B, T, V): the next measurements, see `forecast.ahead`.
+        - `outcomes`, `outcomes_known` (B, T, O): numbers of the whole stay, at every step of it.
+        """
+        data, steps = self.data, batch.values.shape[1]
+        more: dict[str, np.ndarray] = {}
+        if data.landmarks is not None:
+            for name, array in data.landmarks._asdict().items():
+                more[name] = pad_rows(array, data.seen, rows, steps, 0).astype(np.float32)
+        if self.forecast_hours:
+            more["ahead"], more["ahead_known"] = ahead(batch, self.forecast_hours)
+        if data.outcomes is not None:
+            row, _, at = data.seen.answered(rows)
+            stay = np.zeros(len(rows), np.int64)
+            stay[row] = data.tensors.place(at)[0]  # of every sequence
+            inside = np.arange(steps) < batch.lengths[:, None]  # (B, T)
+            found = data.outcomes[stay][:, None, :]  # (B, 1, O)
+            more["outcomes"] = np.repeat(np.nan_to_num(found), steps, axis=1)
+            more["outcomes_known"] = (~np.isnan(found) & inside[:, :, None]).astype(np.float32)
+        return more
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave batches where they are on a CPU: walking through them costs a hundredth of a step."""

@@ -7,75 +7,25 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytorch_lightning
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
-from clinical_lstm.calibration import KINDS
-from clinical_lstm.errors import InputError, closest
+from clinical_lstm.batch import stretches
+from clinical_lstm.errors import InputError
 from clinical_lstm.models.base import SequenceModel
+from clinical_lstm.training.averaging import Averaging, put
 from clinical_lstm.training.data import TrainingData
 from clinical_lstm.training.datamodule import DataModule
 from clinical_lstm.training.module import Training
-from clinical_lstm.training.operating import RULES
-from clinical_lstm.training.weights import WEIGHTINGS, base_rates
+from clinical_lstm.training.settings import MONITORS, TrainerSettings
+from clinical_lstm.training.weights import base_rates
 
-MONITORS = {"val_loss": "min", "val_auroc": "max", "val_auprc": "max"}
-CHOICES = {
-    "monitor": list(MONITORS),
-    "weighting": WEIGHTINGS,
-    "calibration": ["auto", *KINDS],
-    "threshold": RULES,
-    "precision": ["32-true", "bf16-mixed", "16-mixed"],
-    "accelerator": ["auto", "cpu", "gpu"],
-}
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """How to train: see `conf/trainer/default.yaml` for what each number means."""
-
-    epochs: int = 20
-    patience: int = 5
-    monitor: str = "val_loss"
-    batch_size: int = 128
-    length_groups: int = 4
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.01
-    warmup_share: float = 0.15
-    gradient_clip: float = 1.0
-    weighting: str = "uniform"
-    calibration: str = "auto"
-    threshold: str = "youden"
-    precision: str = "32-true"
-    accelerator: str = "cpu"
-
-    @staticmethod
-    def of(spec: dict[str, Any]) -> TrainerSettings:
-        """Return the settings that a configuration describes; raises InputError on an unknown key, type or choice."""
-        known = TrainerSettings.__dataclass_fields__
-        for key, value in spec.items():
-            if key not in known:
-                raise InputError(f"trainer takes no {key!r}: {closest(key, list(known))}")
-            default = known[key].default
-            kinds = (int, float) if isinstance(default, float) else (type(default),)
-            if not isinstance(value, kinds) or isinstance(value, bool):
-                raise InputError(f"trainer.{key} must be of the type of its default {default!r}, not {value!r}")
-            if value not in CHOICES.get(key, [value]):
-                raise InputError(f"trainer.{key}={value}: {closest(str(value), CHOICES[key])}")
-        settings = TrainerSettings(**spec)
-        if min(settings.epochs, settings.batch_size, settings.length_groups) < 1:
-            raise InputError("trainer.epochs, trainer.batch_size and trainer.length_groups must be at least 1")
-        if settings.learning_rate <= 0 or not 0 <= settings.warmup_share <= 1:
-            raise InputError("trainer.learning_rate must be above 0, trainer.warmup_share in 0..1")
-        if min(settings.patience, settings.weight_decay, settings.gradient_clip) < 0:
-            raise InputError("trainer.patience, trainer.weight_decay and trainer.gradient_clip must not be negative")
-        return settings
+__all__ = ["TrainerSettings", "fit"]
+SLOW = "train: this processor has no bf16 instructions (AVX512-BF16, AMX): precision=bf16-mixed works, slowly"
 
 
 class _EpochLine(Callback):
@@ -111,7 +61,9 @@ def fit(
     say: Callable[[str], None] = print,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
 ) -> list[dict[str, float]]:
-    """Train `model` in place, leave it with its best weights and return the history, one row per epoch.
+    """Train `model` in place, leave it with the weights to keep and return the history, one row per epoch.
+
+    These are the ones of the best epoch or (`keep=last`) of the last, averaged where `settings` ask for it.
 
     Args:
         checkpoints: folder of `last.ckpt` and `best.ckpt`; `resume` continues from the last epoch they hold, bit for
@@ -127,14 +79,22 @@ def fit(
     # `save_last` of the one above would save only when the best improves.
     every = ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False)
     stop = _Stop(settings.monitor, mode=mode, patience=settings.patience, check_finite=True)
-    trainer = _trainer(settings, [stop, _EpochLine(say, on_epoch), keep, every])
+    averaging = Averaging(settings.ema_decay, settings.swa_epochs)
+    averages = [averaging] if settings.ema_decay or settings.swa_epochs else []
+    trainer = _trainer(settings, [*averages, stop, _EpochLine(say, on_epoch), keep, every])
+    if settings.precision == "bf16-mixed" and trainer.strategy.root_device.type == "cpu" and not _has_bf16():
+        say(SLOW)
     last = checkpoints / "last.ckpt"
     if resume and last.is_file():
         say(f"train: resuming from {last}")
-    loader = DataModule(data, settings.batch_size, settings.length_groups, seed)
+    forecast = settings.forecast_hours if settings.forecast_weight else 0.0
+    loader = DataModule(data, settings.batch_size, settings.length_groups, seed, forecast)
     _learn(trainer, module, loader, str(last) if resume and last.is_file() else None)
-    best = torch.load(keep.best_model_path, weights_only=True, map_location="cpu")
-    module.load_state_dict(best["state_dict"])
+    kept = keep.best_model_path if settings.keep == "best" else last
+    checkpoint = torch.load(kept, weights_only=True, map_location="cpu")
+    module.load_state_dict(checkpoint["state_dict"])
+    if averages:
+        put(model, checkpoint["callbacks"][averaging.state_key]["average"])
     return module.history
 
 
@@ -142,15 +102,23 @@ def _module(model: SequenceModel, data: TrainingData, settings: TrainerSettings,
     """Return the model with its loss and schedule; its output biases start at the base rates of the train rows."""
     is_train = np.repeat(np.isin(np.arange(len(data.tensors.lengths)), data.train), data.tensors.lengths)
     model.start_at(base_rates(data.target, data.weight, is_train))
+    _, at = stretches(data.tensors.cell_offsets[data.train], data.tensors.cell_offsets[data.train + 1])
+    variable = data.tensors.cell_variable[at]
+    model.learn_scale(data.scaler.measured(data.tensors.cell_value[at], variable), variable)
+    weight = data.weight if data.landmarks is None else data.landmarks.hours > 0
+    draws = -(-len(data.train) // settings.batch_size)
+    rows = data.seen.lengths[data.seen.of(data.train)].sum()
     return Training(
         model=model,
         data=data,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_share=settings.warmup_share,
-        steps=settings.epochs * -(-len(data.train) // settings.batch_size),
-        batch_weight=float(data.weight[is_train].sum(dtype="float64") / len(data.train) * settings.batch_size),
+        steps=settings.epochs * -(-draws // settings.accumulate),
+        batch_weight=float(weight[is_train].sum(dtype="float64") / len(data.train) * settings.batch_size),
         seed=seed,
+        settings=settings,
+        batch_rows=float(rows / len(data.train) * settings.batch_size),
     )
 
 
@@ -166,6 +134,7 @@ def _trainer(settings: TrainerSettings, callbacks: list[Callback]) -> pytorch_li
         devices=1,
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.gradient_clip,
+        accumulate_grad_batches=settings.accumulate,
         callbacks=[*callbacks, *bar],
         enable_progress_bar=bool(bar),
         logger=False,
@@ -173,6 +142,11 @@ def _trainer(settings: TrainerSettings, callbacks: list[Callback]) -> pytorch_li
         num_sanity_val_steps=0,
         deterministic=True,
     )
+
+
+def _has_bf16() -> bool:
+    """Say whether this processor multiplies bf16 numbers itself; otherwise torch imitates it."""
+    return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 
 def _learn(trainer: pytorch_lightning.Trainer, module: Training, loader: DataModule, checkpoint: str | None) -> None:

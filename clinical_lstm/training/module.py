@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,16 @@ from clinical_lstm.batch import Batch
 from clinical_lstm.metrics.discrimination import auroc, average_precision
 from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.training.data import TrainingData
-from clinical_lstm.training.datamodule import Group
-from clinical_lstm.training.losses import weighted_bce
+from clinical_lstm.training.datamodule import Group, Taught
+from clinical_lstm.training.objective import Objective
+from clinical_lstm.training.schedule import scheduler
+from clinical_lstm.training.settings import TrainerSettings
+
+PLAIN = TrainerSettings()
 
 
 class Training(pytorch_lightning.LightningModule):
-    """Minimise the weighted cross-entropy of a model; keep the metrics of every epoch in `history`."""
+    """Minimise the objective of a model; keep the metrics of every epoch in `history`."""
 
     def __init__(
         self,
@@ -31,9 +34,12 @@ class Training(pytorch_lightning.LightningModule):
         steps: int,
         batch_weight: float,
         seed: int,
+        settings: TrainerSettings = PLAIN,
+        batch_rows: float = 1.0,
     ) -> None:
         super().__init__()
         self.model, self.data = model, data
+        self.objective, self.schedule, self.batch_rows = Objective(settings, model, data), settings.schedule, batch_rows
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_share, self.steps, self.batch_weight, self.seed = warmup_share, steps, batch_weight, seed
         self.history: list[dict[str, float]] = []
@@ -41,30 +47,24 @@ class Training(pytorch_lightning.LightningModule):
         self._val_logits = np.full(data.label.shape, np.nan)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with linear warm-up and cosine decay over the planned steps."""
+        """AdamW, its rate scheduled over the planned steps (`schedule.scheduler`)."""
         optimiser = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-        # OneCycleLR divides by zero in a warm-up of exactly one step, and the rate of a lone step would be 0.
-        steps, share = max(self.steps, 2), self.warmup_share
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            max_lr=self.learning_rate,
-            total_steps=steps,
-            pct_start=math.nextafter(share, 0) if share * steps == 1 else share,
-            cycle_momentum=False,
-        )
+        schedule = scheduler(optimiser, self.schedule, self.learning_rate, self.steps, self.warmup_share)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout by (seed, epoch): a resumed training draws what the uninterrupted one would have drawn."""
         torch.manual_seed(self.seed * 100_003 + self.current_epoch)
 
-    def training_step(self, groups: list[Group], index: int) -> Tensor:
-        """Return the loss of one draw: the sums of its length groups over the expected weight of a draw.
+    def training_step(self, groups: list[Group | Taught], index: int) -> Tensor:
+        """Return the loss of one draw: the sums of its length groups over the expected weight (and rows) of a draw.
 
-        L = (1 / E[w]) sum_g sum_{i in g} w_i BCE(l_i, y_i)
+        L = (1 / E[w]) sum_g sum_{i in g} w_i BCE(l_i, y_i)  +  (1 / E[rows]) sum_g auxiliary losses of g
         """
-        sums = [weighted_bce(self.model(group.batch), group.target, group.weight) for group in groups]
-        loss = torch.stack(sums).sum() / self.batch_weight
+        sums = [self.objective(self.model, group) for group in groups]
+        loss = torch.stack([main for main, _ in sums]).sum() / self.batch_weight
+        if any(beside is not None for _, beside in sums):
+            loss = loss + torch.stack([beside for _, beside in sums]).sum() / self.batch_rows
         self._losses.append(loss.detach())
         return loss
 

@@ -30,10 +30,13 @@ from clinical_lstm.artifacts import (
 from clinical_lstm.batch import Scaler
 from clinical_lstm.errors import InputError
 from clinical_lstm.inference import build_model, logits
+from clinical_lstm.lookback import reach_hours
 from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.training import operating
 from clinical_lstm.training.data import TrainingData, training_data
 from clinical_lstm.training.fit import TrainerSettings, fit
+from clinical_lstm.training.lessons import lessons
+from clinical_lstm.training.truncation import proceeds
 
 FILES = [
     "manifest.json",
@@ -72,14 +75,14 @@ def train(
     started = time.perf_counter()
     _ready_checkpoints(path / "checkpoints", key, resume)
     torch.manual_seed(seed)
-    data, splits = training_data(cohort, settings.weighting)
-    description, model = _untrained(manifest, model_spec)
+    description, model = untrained(manifest, model_spec)
+    data, splits = _taught(cohort, model_spec, model, settings, seed, path / "checkpoints" / "teacher.npy")
     history = fit(model, data, settings, seed, path / "checkpoints", resume, say, on_epoch)
 
     shutil.rmtree(path / "done", ignore_errors=True)  # what later stages said was of the weights before
-    _write_model(path, description, model, data.scaler)
+    write_model(path, description, model, data.scaler)
     write_json(path / "cohort.json", manifest)
-    _write_operation(path, cohort, manifest, settings, model, data, splits)
+    write_operation(path, cohort, manifest, settings, model, data, splits)
     record = {
         **_record(manifest, model_spec, settings, seed, history),
         "name": path.name,
@@ -89,7 +92,7 @@ def train(
         **(facts or {}),
     }
     write_json(path / "manifest.json", record)
-    _write_texts(path, {"environment.txt": environment(), "history.csv": _history_text(history), **(files or {})})
+    write_texts(path, {"environment.txt": environment(), "history.csv": _history_text(history), **(files or {})})
     write_json(path / "timing.json", {"train_seconds": round(time.perf_counter() - started, 1), "epochs": len(history)})
     run = Run(path)
     run.mark("train", key, [*FILES, *(files or {})])
@@ -97,7 +100,21 @@ def train(
     return run
 
 
-def _untrained(manifest: Mapping[str, Any], model_spec: Mapping[str, Any]) -> tuple[dict[str, Any], SequenceModel]:
+def _taught(
+    cohort: Cohort,
+    model_spec: Mapping[str, Any],
+    model: SequenceModel,
+    settings: TrainerSettings,
+    seed: int,
+    kept: Path,
+) -> tuple[TrainingData, np.ndarray]:
+    """Return all that a model is taught of a cohort, and the split of every stay; refuse what it cannot learn."""
+    settings.refuse_model(model_spec, model.causal, proceeds(model))
+    data, splits = training_data(cohort, settings.weighting)
+    return lessons(cohort, data, settings, seed, kept), splits
+
+
+def untrained(manifest: Mapping[str, Any], model_spec: Mapping[str, Any]) -> tuple[dict[str, Any], SequenceModel]:
     """Return what `model.json` says and the model it describes; refuse one that sees ahead of its predictions."""
     sizes = {
         "n_variables": len(manifest["variables"]),
@@ -106,8 +123,7 @@ def _untrained(manifest: Mapping[str, Any], model_spec: Mapping[str, Any]) -> tu
     }
     description = {"model": dict(model_spec), "sizes": sizes}
     model = build_model(description)
-    task = manifest["task"]
-    if not model.causal and task["at_hours"] is None and task.get("lookback_hours") is None:
+    if not model.causal and reach_hours(manifest["task"]) is None:
         raise InputError(
             f"model {model_spec['name']} sees the whole window; it needs a task with a fixed hour (at_hours) or with a "
             "lookback (lookback_hours), whose windows end at the prediction"
@@ -115,14 +131,15 @@ def _untrained(manifest: Mapping[str, Any], model_spec: Mapping[str, Any]) -> tu
     return description, model
 
 
-def _write_model(path: Path, description: dict[str, Any], model: SequenceModel, scaler: Scaler) -> None:
+def write_model(path: Path, description: dict[str, Any], model: SequenceModel, scaler: Scaler) -> None:
+    """Write model.json, weights.safetensors and scaler.parquet."""
     with atomic_file(path / "weights.safetensors") as partial:
         save_file(model.state_dict(), partial)
     write_table(path / "scaler.parquet", scaler.table())
     write_json(path / "model.json", description)
 
 
-def _write_operation(
+def write_operation(
     path: Path,
     cohort: Cohort,
     manifest: Mapping[str, Any],
@@ -145,7 +162,8 @@ def _write_operation(
     write_json(path / "thresholds.json", thresholds)
 
 
-def _write_texts(path: Path, texts: Mapping[str, str]) -> None:
+def write_texts(path: Path, texts: Mapping[str, str]) -> None:
+    """Write texts (name -> content) into `path`."""
     for name, text in texts.items():
         with atomic_file(path / name) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -172,7 +190,7 @@ def _record(
 ) -> dict[str, Any]:
     """Return what the run's manifest says of its making; nothing in it depends on the clock."""
     sign = 1 if settings.monitor == "val_loss" else -1
-    best = min(history, key=lambda row: sign * row[settings.monitor])
+    best = min(history, key=lambda row: sign * row[settings.monitor]) if settings.keep == "best" else history[-1]
     return {
         "schema_version": SCHEMA_VERSION,
         "model": {"name": model_spec["name"], "arguments": {k: v for k, v in model_spec.items() if k != "name"}},
@@ -183,9 +201,14 @@ def _record(
         "seed": seed,
         "training": asdict(settings),
         "best_epoch": int(best["epoch"]) + 1,
-        "versions": {"clinical-lstm": clinical_lstm.__version__}  # which may run from a checkout, not installed
-        | {name: metadata.version(name) for name in ("torch", "polars", "numpy")},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this package (which may run from a checkout, not installed) and of what decides bits."""
+    own = {"clinical-lstm": clinical_lstm.__version__}
+    return own | {name: metadata.version(name) for name in ("torch", "polars", "numpy")}
 
 
 def environment() -> str:

@@ -13,7 +13,7 @@ from clinical_lstm.errors import InputError
 from clinical_lstm.inference import logits
 from clinical_lstm.models.lstm import LSTM
 from clinical_lstm.training.data import TrainingData, training_data
-from clinical_lstm.training.fit import TrainerSettings, fit
+from clinical_lstm.training.fit import SLOW, TrainerSettings, fit
 from clinical_lstm.training.module import validation_metrics
 from clinical_lstm.training.weights import base_rates
 
@@ -138,3 +138,54 @@ def test_mixed_precision_trains(data: TrainingData, tmp_path: Path) -> None:
     fit(model, data, dataclasses.replace(FAST, epochs=1, precision="bf16-mixed"), 1, tmp_path, False, silent)
     assert all(weight.dtype == torch.float32 and weight.isfinite().all() for weight in model.parameters())
     assert not torch.equal(before["layers.weight_hh_l0"], model.layers.weight_hh_l0)
+
+
+def test_the_last_weights_are_kept_where_asked(data: TrainingData, tmp_path: Path) -> None:
+    model = untrained(data)
+    settings = dataclasses.replace(FAST, epochs=6, learning_rate=0.1, keep="last")
+    history = fit(model, data, settings, 1, tmp_path, False, silent)
+    metrics = validation_metrics(logits(model, data.tensors, data.scaler, data.val), data)
+    assert metrics["val_loss"] == pytest.approx(history[-1]["val_loss"], abs=1e-9)
+    assert min(row["val_loss"] for row in history) < history[-1]["val_loss"]
+
+
+def test_accumulated_draws_are_one_step_of_the_mean_gradient(data: TrainingData, tmp_path: Path) -> None:
+    """All draws of the epoch together: the step of one draw as large as all of them."""
+    found = []
+    size = -(-len(data.train) // 3)
+    few = dataclasses.replace(data, train=data.train[: 3 * (len(data.train) // 3)])
+    for settings in (
+        dataclasses.replace(FAST, epochs=1, batch_size=len(few.train) // 3, accumulate=3),
+        dataclasses.replace(FAST, epochs=1, batch_size=len(few.train)),
+    ):
+        torch.manual_seed(0)
+        sizes = len(data.scaler.variables), len(data.scaler.statics), [("sepsis_label", 6.0)]
+        model = LSTM(*sizes, hidden=8, dropout=0.0)
+        fit(model, few, settings, 1, tmp_path / str(settings.accumulate), False, silent)
+        found.append(model.state_dict())
+    assert size > 1
+    moved = {name: (found[0][name] - found[1][name]).abs().max().item() for name in found[0]}
+    assert max(moved.values()) < 1e-4, moved
+
+
+def test_training_of_hazards_starts_at_the_base_rate(data: TrainingData, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    targets = [("sepsis_label", 6.0)]
+    model = LSTM(len(data.scaler.variables), len(data.scaler.statics), targets, hidden=8, head="hazard")
+    fit(model, data, dataclasses.replace(FAST, epochs=1, learning_rate=1e-9), 1, tmp_path, False, silent)
+    is_train = np.repeat(np.isin(np.arange(len(data.tensors.lengths)), data.train), data.tensors.lengths)
+    expected = base_rates(data.target, data.weight, is_train)[0]
+    risk = torch.sigmoid(model.head(torch.zeros(1, 8))).item()
+    assert risk == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_processor_without_bf16_is_told_to_be_slow(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    settings = dataclasses.replace(FAST, epochs=1, precision="bf16-mixed")
+    for able, told in [(True, []), (False, [SLOW])]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"avx512_bf16": able, "avx512_f": True})
+        lines.clear()
+        fit(untrained(data), data, settings, 1, tmp_path / str(able), False, lines.append)
+        assert lines[:-1] == told

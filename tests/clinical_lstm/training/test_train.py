@@ -176,3 +176,54 @@ def test_environment_lists_every_package_once() -> None:
 
 def test_scaler_of_a_run_is_the_cohorts(tiny_run: Run, tiny_cohort: Cohort) -> None:
     assert tiny_run.table("scaler.parquet").equals(tiny_cohort.table("scaler.parquet"))
+
+
+HAZARD = {"name": "lstm", "hidden": 8, "dropout": 0.4, "head": "hazard"}
+WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "ema": ({"ema_decay": 0.9}, SPEC),
+    "swa": ({"swa_epochs": 3, "keep": "last"}, SPEC),
+    "accumulate": ({"accumulate": 2, "schedule": "constant"}, SPEC),
+    "one cycle": ({"schedule": "one_cycle", "precision": "bf16-mixed"}, SPEC),
+    "teacher": ({"distil_weight": 0.5, "teacher": "logistic_regression", "loss": "focal"}, SPEC),
+    "auxiliary": ({"forecast_weight": 0.1, "outcomes_weight": 0.1, "tbptt_steps": 12}, SPEC),
+    "survival": ({"loss": "survival", "ema_decay": 0.9}, HAZARD),
+    "smoothing": ({"smoothing": "exponential", "weighting": "class"}, HAZARD),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_training_is_resumed_to_the_bit(way: str, tiny_cohort: Cohort, tmp_path: Path) -> None:
+    """Stopped in the third epoch of four and resumed: all files of the run are those of the uninterrupted training."""
+    more, spec = WAYS[way]
+    settings = TrainerSettings.of({"epochs": 4, "batch_size": 32, "learning_rate": 0.01, **more})
+
+    def run(folder: str, **extra: Any) -> Run:
+        return train(tiny_cohort, spec, settings, 1, tmp_path / folder / "run", "key", say=lambda line: None, **extra)
+
+    def stop_in_the_third(row: dict[str, float]) -> None:
+        if row["epoch"] == 2:
+            raise RuntimeError("stop")
+
+    whole = run("whole")
+    with pytest.raises(RuntimeError, match="stop"):
+        run("cut", on_epoch=stop_in_the_third)
+    resumed = run("cut", resume=True)
+    names = [*FILES, "done/train.json"]
+    assert [n for n in names if (whole.path / n).read_bytes() != (resumed.path / n).read_bytes()] == []
+    plain = train(
+        tiny_cohort, spec, TrainerSettings(epochs=4, batch_size=32, learning_rate=0.01), 1, tmp_path / "p", "k"
+    )
+    assert (plain.path / "weights.safetensors").read_bytes() != (whole.path / "weights.safetensors").read_bytes()
+    risks = Predictor.load(resumed).risks(training_data(tiny_cohort, "uniform")[0].tensors)
+    assert ((risks > 0) & (risks < 1)).all()
+
+
+def test_best_epoch_of_a_run_that_keeps_the_last_is_the_last(tiny_cohort: Cohort, tmp_path: Path) -> None:
+    settings = TrainerSettings(epochs=3, batch_size=32, learning_rate=0.1, keep="last")
+    run = train(tiny_cohort, SPEC, settings, 1, tmp_path / "run", "key", say=lambda line: None)
+    assert run.json("manifest.json")["best_epoch"] == run.json("timing.json")["epochs"] == 3
+
+
+def test_a_loss_that_a_model_cannot_have_is_refused(tiny_cohort: Cohort, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.head=hazard"):
+        train(tiny_cohort, SPEC, TrainerSettings(loss="survival"), 1, tmp_path / "run", "key")
