@@ -153,6 +153,34 @@ class Scores(dy.Schema):
     n_positives = dy.Int64()
 
 
+class Ranking(Scores):
+    """A score as the mean over the seeds of a predictor, and its paired difference from the reference.
+
+    `difference_*` is the 95 % interval of this row alone, `simultaneous_*` that of all `comparisons` of its table.
+    """
+
+    rank = dy.Int64(nullable=True, min=1)
+    seeds = dy.Int64(min=1)
+    seed_sd = dy.Float64(nullable=True)
+    reference = dy.String()
+    difference = dy.Float64(nullable=True)
+    difference_low = dy.Float64(nullable=True)
+    difference_high = dy.Float64(nullable=True)
+    simultaneous_low = dy.Float64(nullable=True)
+    simultaneous_high = dy.Float64(nullable=True)
+    comparisons = dy.Int64(min=0)
+
+
+class Comparison(Ranking):
+    """A row of the ranking with what the predictor costs: null for baselines, the latency also without streaming."""
+
+    model = dy.Bool()
+    causal = dy.Bool(nullable=True)
+    parameters = dy.Int64(nullable=True)
+    epoch_seconds = dy.Float64(nullable=True)
+    step_milliseconds = dy.Float64(nullable=True)
+
+
 class Curves(dy.Schema):
     """One row is a point of a curve: roc (fpr, tpr), pr (recall, precision), calibration (risk, observed)."""
 

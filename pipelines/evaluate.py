@@ -42,7 +42,7 @@ def main(config: DictConfig) -> Run:
         _summarise(run, evaluation["split"])
         return run
     task = Task.of(manifest["task"])
-    tables = {"model": (_predict(run, cohort), thresholds_of(run.path))}
+    tables = {"model": (predict_judged(run, cohort), thresholds_of(run.path))}
     write_table(run.path / "predictions.parquet", tables["model"][0])
     training = manifest["training"]
     for name, spec in baselines.items():
@@ -71,7 +71,7 @@ def cohort_behind(config: DictConfig, manifest: dict) -> Cohort:
     return cohort
 
 
-def _predict(run: Run, cohort: Cohort) -> pl.DataFrame:
+def predict_judged(run: Run, cohort: Cohort) -> pl.DataFrame:
     """Return the predictions for all stays outside the train split."""
     stays, labels = cohort.table("stays.parquet"), cohort.table("labels")
     tensors = Ragged.load(cohort.path / "tensors")

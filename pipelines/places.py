@@ -49,6 +49,18 @@ def existing_run(config: DictConfig) -> Run:
     return Run(_folder(config, "runs", config.run))
 
 
+def named_run(config: DictConfig, name: str) -> Run:
+    """Return the run that a name or path means."""
+    return Run(_folder(config, "runs", name))
+
+
+def new_ensemble(config: DictConfig, cohort: Cohort, members: list[Run]) -> tuple[Run, str]:
+    """Return the directory that an average of `members` writes, and the hash of everything it depends on."""
+    outputs = [(member.marker("train") or {}).get("outputs") for member in members]
+    key = digest([outputs, [member.name for member in members], clinical_lstm.__version__])
+    return Run(_folder(config, "runs", config.run or f"{cohort.name}-ensemble-{key[:6]}")), key
+
+
 def cohort_key(config: DictConfig, fingerprint: str) -> str:
     """Return the hash of everything a cohort depends on."""
     task = plain(config.task)

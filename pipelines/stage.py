@@ -143,9 +143,13 @@ def _call(stage: str, main: Callable[[Any], Any], config: Any) -> int:
     try:
         main(config)
     except KeyboardInterrupt:
-        again = " (resume=true continues at the last finished epoch)." if stage in ("train", "run") else "."
-        start = f"\nclinical-lstm {stage}: interrupted; nothing half-written is left. The same command starts again"
-        print(start + again, file=sys.stderr)
+        goes = {
+            "train": "starts again (resume=true continues at the last finished epoch)",
+            "compare": "continues at the last finished epoch",
+        }
+        goes["run"] = goes["train"]
+        then = f"The same command {goes.get(stage, 'starts again')}."
+        print(f"\nclinical-lstm {stage}: interrupted; nothing half-written is left. {then}", file=sys.stderr)
         return 130
     except InputError as fault:
         message = str(fault)

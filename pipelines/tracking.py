@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 import clinical_lstm
-from clinical_lstm.artifacts import Run, read_json, write_json
+from clinical_lstm.artifacts import Directory, Run, read_json, write_json
 from pipelines.logged_model import log_model
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class Tracker:
     No failure here stops or loses a training: it is said once, with the command that writes the run later.
     """
 
-    def __init__(self, tracking: dict[str, Any], artifacts: str, run: Run) -> None:
-        self.run = run
+    def __init__(self, tracking: dict[str, Any], artifacts: str, run: Directory, again: str = "") -> None:
+        self.run, self.again = run, again or f"clinical-lstm track run={run.name}"
         self.active = tracking["name"] != "none"
         self.uri = store_uri(tracking, artifacts) if self.active else "none"
         self.experiment = tracking.get("experiment", "clinical_lstm")
@@ -70,18 +70,35 @@ class Tracker:
 
     def publish(self, report: Path | None = None) -> bool:
         """Write what the run directory holds, and the folder of its report; say whether that worked."""
+        run = Run(self.run.path)
 
         def everything(client: MlflowClient, run_id: str) -> None:
-            _describe(client, run_id, self.run)
-            _log_epochs(client, run_id, _history(self.run))
-            _log_scores(client, run_id, self.run)
-            for name in sorted(SHARED & {path.name for path in self.run.path.iterdir()}):
-                client.log_artifact(run_id, str(self.run.path / name), "run")
+            _describe(client, run_id, run)
+            _log_epochs(client, run_id, _history(run))
+            _log_scores(client, run_id, run)
+            for name in sorted(SHARED & {path.name for path in run.path.iterdir()}):
+                client.log_artifact(run_id, str(run.path / name), "run")
             if report is not None:
                 client.log_artifacts(run_id, str(report), "report")
             if "model" not in client.get_run(run_id).data.tags:
-                log_model(self.run, run_id)
+                log_model(run, run_id)
                 client.set_tag(run_id, "model", "logged")
+            client.set_terminated(run_id)
+
+        return self._try(everything)
+
+    def compare(self, params: dict[str, Any], children: list[dict[str, Any]], files: list[str]) -> bool:
+        """Write a comparison: one MLflow run with its files, below it one per child (name, params, metrics)."""
+
+        def everything(client: MlflowClient, run_id: str) -> None:
+            from mlflow.entities import Param
+
+            known = client.get_run(run_id)
+            params_now = [Param(key, str(value)) for key, value in params.items() if key not in known.data.params]
+            client.log_batch(run_id, params=params_now)
+            _nest(client, known.info.experiment_id, run_id, children)
+            for name in files:
+                client.log_artifact(run_id, str(self.run.path / name))
             client.set_terminated(run_id)
 
         return self._try(everything)
@@ -96,7 +113,7 @@ class Tracker:
             reason = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
             print(
                 f"tracking: MLflow at {self.uri} failed ({reason[:160]}). The run directory is complete without it; "
-                f"write it later with: clinical-lstm track run={self.run.name}"
+                f"write it later with: {self.again}"
             )
             return False
         return True
@@ -133,6 +150,20 @@ class Tracker:
         run_id = client.create_run(experiment_id, run_name=self.run.name, tags=tags).info.run_id
         write_json(link, {"uri": self.uri, "run_id": run_id, "experiment": self.experiment})
         return str(run_id)
+
+
+def _nest(client: MlflowClient, experiment: str, parent: str, children: list[dict[str, Any]]) -> None:
+    """Write the children of a run anew."""
+    from mlflow.entities import Metric, Param
+
+    for old in client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'", max_results=5000):
+        client.delete_run(old.info.run_id)
+    for child in children:
+        run_id = client.create_run(experiment, run_name=child["name"], tags={"mlflow.parentRunId": parent}).info.run_id
+        now = int(time.time() * 1000)
+        metrics = [Metric(key, value, now, 0) for key, value in child["metrics"].items() if value is not None]
+        client.log_batch(run_id, metrics=metrics, params=[Param(k, str(v)) for k, v in child["params"].items()])
+        client.set_terminated(run_id)
 
 
 def _describe(client: MlflowClient, run_id: str, run: Run) -> None:

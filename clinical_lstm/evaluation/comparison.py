@@ -34,7 +34,7 @@ def paired_difference(
     """
     first = scored(model, split, f"the predictions of {names[0]}")
     second = scored(baseline, split, f"the predictions of {names[1]}")
-    _same_rows(first, second, names)
+    require_same_rows(first, second, names)
     for name, given in zip(names, threshold, strict=True):
         require_thresholds(targets(first), given, name)
     lines: list[dict[str, Any]] = []
@@ -64,7 +64,8 @@ def _difference(
     return lines
 
 
-def _same_rows(first: pl.DataFrame, second: pl.DataFrame, names: tuple[str, str]) -> None:
+def require_same_rows(first: pl.DataFrame, second: pl.DataFrame, names: tuple[str, str]) -> None:
+    """Raise InputError unless two `rows.scored` tables hold the same rows with the same patients, sites and labels."""
     for here, there, name, other in ((first, second, *names), (second, first, *names[::-1])):
         alone = here.join(there, on=KEY, how="anti")
         if len(alone):

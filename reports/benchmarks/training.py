@@ -1,10 +1,12 @@
-"""Training throughput of the pipeline against a bare torch loop: same tensors, groups, model and threads.
+"""Training throughput of the pipeline against a bare torch loop: same stays, model and threads, by turns.
 
     python reports/benchmarks/training.py COHORT_DIRECTORY [hidden=64] [layers=1] [groups=4] [epochs=2] [threads=1]
+    python reports/benchmarks/training.py artifacts/cohorts/demo draws=8 epochs=8 longest=1
 
-After every 20 draws of the pipeline (assembly from the memory map, Lightning) a bare loop (zero, forward, loss,
-backward, clip, step) learns the same 20 draws, which lie ready in memory. Taking turns within seconds cancels most of a
-busy machine's drift. Prints a Markdown table.
+After every `draws` = 20 draws of the pipeline (assembly from the memory map, Lightning) a bare loop (zero, forward,
+loss, backward, clip, step) learns the same ones, which lie ready in memory: in the pipeline's length groups, or with
+`longest=1` as somebody would write it, each shuffled draw padded to its longest stay. Taking turns within seconds
+cancels most of a busy machine's drift. A short last window of an epoch is left out. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from pathlib import Path
 
 import torch
 from machine import describe
+from torch.nn.functional import pad
+from work import options
 
 from clinical_lstm.artifacts import Cohort
 from clinical_lstm.inference import build_model
@@ -31,14 +35,14 @@ from clinical_lstm.training.data import training_data
 from clinical_lstm.training.fit import TrainerSettings, fit
 from clinical_lstm.training.losses import weighted_bce
 
-DRAWS = 20
+DEFAULTS = {"hidden": 64, "layers": 1, "groups": 4, "epochs": 2, "threads": 1, "draws": 20, "longest": 0}
 WARM_UP = 2
+WHOLE = {"static", "lengths"}  # parts of a batch that have no steps
 
 
-def main(folder: str, *options: str) -> None:
+def main(folder: str, *given: str) -> None:
     """Measure and print."""
-    given = {name: int(value) for name, value in (option.split("=") for option in options)}
-    option = {"hidden": 64, "layers": 1, "groups": 4, "epochs": 2, "threads": 1} | given
+    option = options(given, DEFAULTS)
     torch.set_num_threads(option["threads"])
     cohort = Cohort(folder)
     data, _ = training_data(cohort, "cinc2019")
@@ -52,14 +56,15 @@ def main(folder: str, *options: str) -> None:
         },
     }
     bare = BareLoop(build_model(description))
-    pairs = take_turns(bare)
+    pairs = take_turns(bare, option["draws"], bool(option["longest"]))
     settings = TrainerSettings(epochs=option["epochs"], length_groups=option["groups"], patience=99)
     with tempfile.TemporaryDirectory() as scratch:
         fit(build_model(description), data, settings, 1, Path(scratch), False, lambda line: None)
     spin = f"GOMP_SPINCOUNT={os.environ['GOMP_SPINCOUNT']}"
     net = f"lstm {option['layers']} x {option['hidden']}"
     what = f"{net}, {option['groups']} length groups, {option['threads']} thread(s), {spin}"
-    report(pairs[WARM_UP:], what)
+    loop = "draws padded to their longest stay" if option["longest"] else "the pipeline's length groups"
+    report(pairs[WARM_UP:], f"{what}; turns of {option['draws']} draws", loop)
 
 
 class BareLoop:
@@ -81,19 +86,20 @@ class BareLoop:
         return time.perf_counter() - begin
 
 
-def take_turns(bare: BareLoop) -> list[tuple[float, float, int]]:
-    """Make the bare loop learn every 20 draws after the pipeline did; return the list that fills with (s, s, steps)."""
+def take_turns(bare: BareLoop, draws: int, longest: bool) -> list[tuple[float, float, int, int]]:
+    """Make the bare loop learn what the pipeline has, every `draws` draws; return the growing (s, s, steps, stays)."""
     original = datamodule._Epochs.__iter__
-    pairs: list[tuple[float, float, int]] = []
+    pairs: list[tuple[float, float, int, int]] = []
 
     def watched(epochs: datamodule._Epochs) -> Iterator[list[datamodule.Group]]:
         window: list[list[datamodule.Group]] = []
         begin = time.perf_counter()
         for groups in original(epochs):
-            if len(window) == DRAWS:
+            if len(window) == draws:
                 seconds = time.perf_counter() - begin
-                steps = sum(int(group.batch.lengths.sum()) for draw in window for group in draw)
-                pairs.append((seconds, bare.learn(window), steps))
+                lengths = torch.cat([group.batch.lengths for draw in window for group in draw])
+                ready = [[padded_to_longest(draw)] if longest else draw for draw in window]
+                pairs.append((seconds, bare.learn(ready), int(lengths.sum()), len(lengths)))
                 window = []
                 begin = time.perf_counter()
             window.append(groups)
@@ -103,14 +109,32 @@ def take_turns(bare: BareLoop) -> list[tuple[float, float, int]]:
     return pairs
 
 
-def report(pairs: list[tuple[float, float, int]], what: str) -> None:
+def padded_to_longest(draw: list[datamodule.Group]) -> datamodule.Group:
+    """Return the groups of a draw as one, every stay padded to the longest."""
+    steps = max(group.batch.values.shape[1] for group in draw)
+
+    def joined(parts: list[torch.Tensor], along: bool) -> torch.Tensor:
+        grown = [pad(part, [0, 0] * (part.dim() - 2) + [0, steps - part.shape[1]]) if along else part for part in parts]
+        return torch.cat(grown)
+
+    batches = [group.batch for group in draw]
+    whole = {name: joined([getattr(b, name) for b in batches], name not in WHOLE) for name in batches[0]._fields}
+    target, weight = (joined([getattr(group, name) for group in draw], True) for name in ("target", "weight"))
+    return datamodule.Group(type(batches[0])(**whole), target, weight)
+
+
+def report(pairs: list[tuple[float, float, int, int]], what: str, loop: str) -> None:
     """Print the totals of both loops, and the ratios of the turns."""
-    pipeline, bare, steps = (sum(column) for column in zip(*pairs))
-    ratios = [b / p for p, b, _ in pairs]
+    if len(pairs) < 2:
+        raise SystemExit(
+            f"only {len(pairs)} turn(s) after {WARM_UP} to warm up: give more epochs, or fewer draws a turn"
+        )
+    pipeline, bare, steps, stays = (sum(column) for column in zip(*pairs))
+    ratios = [b / p for p, b, *_ in pairs]
     low, middle, high = statistics.quantiles(ratios, n=4)
-    print(f"\n{describe()}; {what}; {len(pairs)} turns of {DRAWS} draws\n\n| loop | steps/s |\n|---|---|")
-    print(f"| bare torch loop, groups ready in memory | {steps / bare:,.0f} |")
-    print(f"| pipeline (assembly, Lightning) | {steps / pipeline:,.0f} |")
+    print(f"\n{describe()}; {what}; {len(pairs)} turns\n\n| loop | steps/s | stays/s |\n|---|---|---|")
+    print(f"| bare torch loop, {loop}, ready in memory | {steps / bare:,.0f} | {stays / bare:,.0f} |")
+    print(f"| pipeline (assembly, Lightning) | {steps / pipeline:,.0f} | {stays / pipeline:,.0f} |")
     print(f"\nthroughput of the pipeline / bare loop: median {middle:.3f}, quartiles {low:.3f} to {high:.3f}")
 
 

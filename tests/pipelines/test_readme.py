@@ -17,11 +17,12 @@ SMALLER = {
     "run": ["evaluation.replicates=5", "explanation.cohort_sample=2", "explanation.per_reason=1",
             "baseline=[elapsed_time]", *TRAINER],
     "train": TRAINER,
+    "compare": ["evaluation.replicates=5", "baseline=[elapsed_time]", *TRAINER],
     "evaluate": ["evaluation.replicates=5", "baseline=[elapsed_time]", "tracking=none"],
     "explain": ["explanation.cohort_sample=2", "explanation.per_reason=1", "tracking=none"],
     "report": ["tracking=none"],
 }  # fmt: skip
-ELSEWHERE = {"ui", "completion"}  # have tests of their own
+ELSEWHERE = {"ui", "completion", "ensemble"}  # have tests of their own
 RECIPES = {"p12_onset", "mimic_iv_demo", "yaib_sepsis", "yaib_mortality24"}  # test_recipes.py runs them
 
 

@@ -1,0 +1,144 @@
+"""Several models x seeds on one cohort: trained, judged on identical rows, ranked beside the baselines.
+
+  clinical-lstm compare cohort=NAME models=[lstm,gru,residual_lstm] seeds=[1,2,3]
+  clinical-lstm compare cohort=NAME models=all trainer.epochs=10 model.hidden=32
+  clinical-lstm compare cohort=NAME models=[lstm,gru] evaluation.split=val     to choose a model; test is for the result
+
+Every training is the run that `clinical-lstm train` would write; what is there already is not trained again, and an
+interrupted comparison continues when it is started again. `model.KEY=VALUE` reaches every model that takes the key.
+Differences are paired and from lstm where it is compared, else from the first model. A model chosen by its test score
+looks better than it is: choose on val, where early stopping and the threshold favour the nets over the baselines.
+Writes comparison.parquet, .csv and .json into artifacts/comparisons/NAME, or `out`. `seed`: of baselines, bootstrap.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from omegaconf import DictConfig
+
+from clinical_lstm import schemas
+from clinical_lstm.artifacts import Cohort, Directory, Run, digest, read_json, write_table
+from clinical_lstm.data.task import Task
+from clinical_lstm.errors import InputError, closest
+from clinical_lstm.evaluation.comparison import require_same_rows
+from clinical_lstm.evaluation.ranking import sample
+from clinical_lstm.evaluation.rows import scored
+from clinical_lstm.inference import ready_threads
+from clinical_lstm.training.baseline import baseline, thresholds_of
+from pipelines import comparison, evaluate, places, stage, train
+from pipelines.candidates import candidates
+from pipelines.comparison import FILES, Judged
+from pipelines.tracking import Tracker
+
+KEYS = [
+    "cohort",
+    "models",
+    "seeds",
+    "model",
+    "trainer",
+    "baseline",
+    "evaluation",
+    "seed",
+    "out",
+    "tracking",
+    "source",
+    "task",
+    "split",
+]
+
+
+def main(config: DictConfig) -> Directory:
+    """Train what is missing, judge everything on the same rows, write and print the ranking."""
+    ready_threads(config.runtime.threads)
+    cohort, seeds, split = places.cohort_of(config), _seeds(config.seeds), _split(config.evaluation.split)
+    chosen = candidates(config, cohort.verify())
+    runs = {name: [_trained(own, seed, cohort) for seed in seeds] for name, own in chosen.items()}
+    settings = [places.plain(config.baseline), places.plain(config.evaluation), config.seed]
+    every = [run for own in runs.values() for run in own]
+    place = _place(config, cohort, digest([[run.name for run in every], settings])[:6])
+    key = digest([[(run.marker("train") or {}).get("outputs") for run in every], settings])
+    again = "the same clinical-lstm compare command"
+    tracker = Tracker(places.plain(config.tracking), config.paths.artifacts, place, again)
+    if place.is_done("compare", key):
+        print(f"compare: {place.path} is up to date")
+    else:
+        comparison.write(place, cohort, _judge(cohort, runs, config), runs, split)
+        place.mark("compare", key, FILES, split=split)
+        tracker.begin(resume=False)
+    if not place.is_done("track", key) and tracker.compare(*comparison.tracked(place), FILES):
+        place.mark("track", key, [])
+    comparison.show(place.json("comparison.json"), place.table("comparison.parquet"))
+    print(f"compare: wrote {place.path}; next: clinical-lstm evaluate run={every[0].name}, or another of these runs")
+    return place
+
+
+def _seeds(given: Any) -> list[int]:
+    seeds = [int(seed) for seed in given]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds={seeds}: name at least one seed, each once")
+    return seeds
+
+
+def _split(name: str) -> str:
+    if name not in schemas.SPLITS[1:]:
+        raise InputError(f"evaluation.split={name}: {closest(name, schemas.SPLITS[1:])}")
+    return name
+
+
+def _place(config: DictConfig, cohort: Cohort, code: str) -> Directory:
+    """Return the directory of this comparison: `out`, or a name that follows from what is compared."""
+    return Directory(config.out or Path(config.paths.artifacts) / "comparisons" / f"{cohort.name}-{code}")
+
+
+def _trained(config: DictConfig, seed: int, cohort: Cohort) -> Run:
+    """Return the finished run of one model and seed, trained unless it is up to date, resumed where it was stopped."""
+    job = config.copy()
+    job.seed, job.run = seed, None
+    checkpoints = places.new_run(job, cohort).path / "checkpoints"
+    stopped = (checkpoints / "last.ckpt").is_file()
+    job.resume = stopped and read_json(checkpoints / "key.json") == places.run_key(job, cohort)
+    print(f"compare: {job.model.name}, seed {seed}")
+    return train.main(job)
+
+
+def _judge(cohort: Cohort, runs: dict[str, list[Run]], config: DictConfig) -> Judged:
+    """Return the resampled scores of every run and baseline, all on the rows of the first run."""
+    evaluation, training = (
+        places.plain(config.evaluation),
+        next(iter(runs.values()))[0].json("manifest.json")["training"],
+    )
+    made: dict[str, list[Directory]] = {name: list(own) for name, own in runs.items()}
+    for name, spec in places.plain(config.baseline).items():
+        print(f"compare: baseline {name}")
+        settings = (training["weighting"], training["calibration"], training["threshold"])
+        made[name] = [baseline(cohort, spec, *settings, config.seed)]
+    utility = Task.of(cohort.json("manifest.json")["task"]).after_onset_hours is not None
+    judged: Judged = {}
+    first: pl.DataFrame | None = None
+    for name, own in made.items():
+        for place in own:
+            print(f"compare: scoring {place.name} ({evaluation['replicates']} bootstrap replicates)")
+            table = scored(_predictions(place, cohort), evaluation["split"], f"the predictions of {place.name}")
+            first = table if first is None else first
+            require_same_rows(first, table, (next(iter(made)), name))
+            found = sample(table, name, thresholds_of(place.path), evaluation["replicates"], config.seed, utility)
+            judged.setdefault(name, []).append((place.name, found))
+    return judged
+
+
+def _predictions(place: Directory, cohort: Cohort) -> pl.DataFrame:
+    """Return the predictions of a baseline, or of a run, where they are written unless they are there."""
+    if isinstance(place, Run):
+        key = digest((place.marker("train") or {}).get("outputs"))
+        if not place.is_done("predictions", key):
+            write_table(place.path / "predictions.parquet", evaluate.predict_judged(place, cohort))
+            place.mark("predictions", key, ["predictions.parquet"])
+    return place.table("predictions.parquet")
+
+
+if __name__ == "__main__":
+    sys.exit(stage.launch("compare", sys.argv[1:]))
