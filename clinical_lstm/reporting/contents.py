@@ -31,7 +31,7 @@ class Explanations:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that one page shows; `explanations` is None when `explain` has not run, `split` when it is not recorded."""
+    """All that one page shows; `explanations` and `comparison` are None before `explain` and `compare` have run."""
 
     name: str
     manifest: dict[str, Any]
@@ -43,6 +43,7 @@ class Contents:
     curves: pl.DataFrame
     split: str | None
     explanations: Explanations | None
+    comparison: pl.DataFrame | None = None
 
     @property
     def targets(self) -> list[tuple[str, float]]:
@@ -75,7 +76,15 @@ def read(run: Run) -> Contents:
         curves=_table(run, "curves.parquet", schemas.Curves, "evaluate"),
         split=(run.marker("evaluate") or {}).get("split"),
         explanations=_explanations(run) if _has(run, "explained.parquet") else None,
+        comparison=_comparison(run),
     )
+
+
+def _comparison(run: Run) -> pl.DataFrame | None:
+    if not _has(run, "comparison.parquet"):
+        return None
+    path = run.path / "comparison.parquet"
+    return schemas.check(schemas.Comparison, pl.read_parquet(path), str(path), "make it with: clinical-lstm compare")
 
 
 def _explanations(run: Run) -> Explanations:

@@ -168,6 +168,7 @@ def _target(contents: Contents, target: tables.Target, charts: Charts) -> dict[s
         "facts": facts,
         "grid": tables.performance(scores, target),
         "differences": tables.differences(scores, target),
+        "comparison": tables.comparison(contents.comparison, target),
         "verdicts": tables.verdicts(scores, target),
         "subsets": tables.subsets(scores, target),
         "details": [

@@ -137,6 +137,24 @@ def differences(scores: pl.DataFrame, target: Target, subset: str = "all") -> Gr
     return Grid([metric_name(metric) for metric in metrics], rows)
 
 
+def comparison(ranking: pl.DataFrame | None, target: Target) -> Grid:
+    """Return the models and baselines of a comparison, best AUROC first: scores, paired difference, costs."""
+    found = scores_of(ranking, target) if ranking is not None else {}
+    areas = {name: score for (name, metric), score in found.items() if metric == "auroc"}
+    ranked = sorted(areas, key=lambda name: (areas[name]["rank"] is None, areas[name]["rank"], name))
+    rows = []
+    for name in ranked:
+        score = areas[name]
+        apart = {"value": score["difference"], "low": score["difference_low"], "high": score["difference_high"]}
+        latency = "–" if score["step_milliseconds"] is None else words.number(score["step_milliseconds"])
+        costs = [Cell(words.count(score["parameters"])), Cell(latency)]
+        reference = name == score["reference"]
+        difference = Cell("reference") if reference else cell(apart, sign=True)
+        scored = [cell(score), difference, cell(found.get((name, "auprc")))]
+        rows.append(Row(words.plain(name), "", "", [*scored, *costs]))
+    return Grid(["AUROC", "Difference", "AUPRC", "Weights", "ms per step"], rows)
+
+
 def subsets(scores: pl.DataFrame, target: Target) -> Grid:
     """Return the main metrics (columns) of the model on each subset of predictions (rows)."""
     chosen = scores.filter(pl.col("complication") == target[0], pl.col("horizon_hours") == target[1])

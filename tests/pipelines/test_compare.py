@@ -100,6 +100,9 @@ def test_the_same_command_does_nothing_and_evaluate_keeps_the_predictions(compar
     judged = cli(folder, "evaluate", f"run={run.name}", "baseline=[]", "evaluation.replicates=5", "tracking=none")
     assert judged.returncode == 0, judged.stderr
     assert Run(run).marker("evaluate")["outputs"]["predictions.parquet"] == marker["outputs"]["predictions.parquet"]
+    told = cli(folder, "report", f"run={run.name}", "tracking=none")
+    assert told.returncode == 0, told.stderr
+    assert "Beside other models" in (folder / "reports" / run.name / "index.html").read_text(encoding="utf-8")
 
 
 def test_interrupted_it_goes_on_where_it_was(project, cli, tmp_path):

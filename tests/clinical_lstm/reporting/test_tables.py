@@ -102,3 +102,27 @@ def test_parts_are_smaller_than_the_whole(run: Run) -> None:
     assert tables.parts(scores, SIX) == ["pre_onset", "site=A", "site=B"]
     one_site = scores.with_columns(n_rows=pl.when(pl.col("subset") == "site=A").then(184_220).otherwise("n_rows"))
     assert tables.parts(one_site, SIX) == ["pre_onset", "site=B"]
+
+
+def test_a_comparison_is_ranked_and_says_its_reference_and_costs() -> None:
+    scores = table(
+        ("lstm", "auroc", 0.7, 0.6, 0.8), ("lstm", "auprc", 0.1, 0.05, 0.2), ("clock", "auroc", 0.75, 0.7, 0.8)
+    )
+    more = {
+        "rank": [None, 2, 1], "seeds": 1, "seed_sd": None, "reference": "lstm", "difference": [0.0, 0.0, 0.05],
+        "difference_low": [0.0, 0.0, -0.01], "difference_high": [0.0, 0.0, 0.1], "simultaneous_low": None,
+        "simultaneous_high": None, "comparisons": 1, "model": [True, True, False], "causal": None,
+        "parameters": [1234, 1234, None], "epoch_seconds": None, "step_milliseconds": [0.25, 0.25, None],
+    }  # fmt: skip
+    scores = scores.sort("metric", "predictor", descending=[False, True])
+    kinds = schemas.empty(schemas.Comparison).schema
+    columns = [
+        pl.Series(name, value if isinstance(value, list) else [value] * 3, kinds[name]) for name, value in more.items()
+    ]
+    ranking = schemas.check(schemas.Comparison, scores.with_columns(columns), "a comparison")
+    grid = tables.comparison(ranking, SIX)
+    assert [row.name for row in grid.rows] == ["Clock", "Lstm"]
+    assert [cell.value for cell in grid.rows[1].cells] == ["0.700", "reference", "0.100", "1\u202f234", "0.25"]
+    assert grid.rows[0].cells[1] == tables.Cell("+0.050", "−0.010 to +0.100")
+    assert [cell.value for cell in grid.rows[0].cells[2:]] == ["–", "–", "–"]
+    assert tables.comparison(None, SIX).rows == []
