@@ -22,7 +22,8 @@ COLUMNS = ["stay_id", "hours", "variable", "value"]
 def predict(run: Run, predictor: Predictor, extracts: Iterable[Extract]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Yield (predictions, rejects) per extract: a risk at every prediction time of every stay, measured or not.
 
-    Labels are filled in where the data states outcomes, else null. Variables that the run does not know are ignored.
+    Labels are filled in where the data states outcomes, or where they follow from what was measured (not at risk: the
+    record ends too early to tell), else null. Variables that the run does not know are ignored.
     """
     task = Task.of(run.json("manifest.json")["task"])
     for extract in extracts:
