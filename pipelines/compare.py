@@ -8,8 +8,8 @@ Every training is the run that `clinical-lstm train` would write; what is there 
 interrupted comparison continues when it is started again. `model.KEY=VALUE` reaches every model that takes the key.
 Differences are paired and from lstm where it is compared, else from the first model. A model chosen by its test score
 looks better than it is: choose on val, where early stopping and the threshold favour the nets over the baselines.
-Writes comparison.parquet, .csv and .json into artifacts/comparisons/NAME, or `out`, and the table into every run, so that
-its report shows it. `seed`: of baselines, bootstrap.
+Writes comparison.parquet, .csv and .json into artifacts/comparisons/NAME, or `out`, and the table into every run, whose
+report then shows it. `seed`: of baselines, bootstrap.
 """
 
 from __future__ import annotations

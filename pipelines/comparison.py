@@ -10,6 +10,7 @@ import polars as pl
 
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import Cohort, Directory, Run, atomic_file, write_json, write_table
+from clinical_lstm.data.task import within
 from clinical_lstm.evaluation.latency import step_seconds
 from clinical_lstm.evaluation.ranking import Sample, rank
 from clinical_lstm.inference import Predictor
@@ -106,9 +107,7 @@ def _single(name: str, model: bool, directory: str, found: Sample) -> dict[str, 
 
 def _heading(facts: dict[str, Any], complication: str, horizon: float, metric: str, row: dict[str, Any]) -> str:
     prevalence = row["n_positives"] / max(row["n_rows"], 1)
-    what = (
-        f"{complication} within {horizon:g} h, {facts['split']} split: {row['n_stays']:,} stays, {row['n_rows']:,} rows"
-    )
+    what = f"{complication} {within(horizon)}, {facts['split']} split: {row['n_stays']:,} stays, {row['n_rows']:,} rows"
     against = f"difference from {facts['reference']}"
     return f"\n{what}, prevalence {prevalence:.2%}\n{metric:24}{'seeds':>5}  {'value':24}{'+- sd':8}{against}"
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import Cohort, Run, digest, write_table
 from clinical_lstm.batch import Ragged
-from clinical_lstm.data.task import Task
+from clinical_lstm.data.task import Task, within
 from clinical_lstm.errors import InputError
 from clinical_lstm.evaluation import evaluate, paired_difference
 from clinical_lstm.inference import Predictor, predictions_table, ready_threads
@@ -106,7 +106,7 @@ def _summarise(run: Run, split: str) -> None:
     for (complication, horizon), own in scores.group_by("complication", "horizon_hours", maintain_order=True):
         counts = own.row(0, named=True)
         prevalence = counts["n_positives"] / max(counts["n_rows"], 1)
-        print(f"\n{complication} within {horizon:g} h, {split} split: {counts['n_stays']:,} stays, "
+        print(f"\n{complication} {within(horizon)}, {split} split: {counts['n_stays']:,} stays, "
               f"{counts['n_rows']:,} rows, prevalence {prevalence:.2%}; 95 % intervals by patient")  # fmt: skip
         metrics = [metric for metric in SHOWN if metric in own["metric"].to_list()]
         print(f"{'':28}" + "".join(f"{metric:26}" for metric in metrics))

@@ -15,6 +15,7 @@ import polars as pl
 from omegaconf import DictConfig
 
 from clinical_lstm.artifacts import Cohort
+from clinical_lstm.data.task import within
 from clinical_lstm.data.timeline import timeline
 from clinical_lstm.errors import InputError
 from pipelines import places, stage
@@ -49,7 +50,7 @@ def overview(cohort: Cohort, manifest: dict) -> str:
     ]
     for split, counts in manifest["splits"].items():
         for row in counts["targets"]:
-            target = f"{row['complication']} within {row['horizon_hours']:g} h"
+            target = f"{row['complication']} {within(row['horizon_hours'])}"
             lines.append(
                 f"{split:7}{target:34}{row['rows']:>12,}{row['positives']:>10,}{row['prevalence']:>12.2%}"
                 f"{row['events']:>8,}{row['positives_after_onset']:>13,}"

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from clinical_lstm import plugins
 from clinical_lstm.artifacts import Cohort
 from clinical_lstm.data.prepare import prepare
-from clinical_lstm.data.task import Task
+from clinical_lstm.data.task import Task, within
 from pipelines import places, stage
 
 KEYS = ["source", "complication", "task", "split", "cohort"]
@@ -56,7 +56,7 @@ def _report(cohort: Cohort) -> None:
             f"{count['positives']:>7,} positive  {count['events']:>6,} events"
         )
     for row in manifest["one_sided"]:
-        target = f"{row['complication']} within {row['horizon_hours']:g} h"
+        target = f"{row['complication']} {within(row['horizon_hours'])}"
         print(
             f"prepare: WARNING: {target}: at {row['hours']} hour(s) of the stay all {row['rows']:,} rows at risk are "
             "positive: a clock foretells them. See task.whole_horizon"

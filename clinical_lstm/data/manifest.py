@@ -10,7 +10,7 @@ import polars as pl
 
 from clinical_lstm.batch import Ragged
 from clinical_lstm.data.labels import Outcome
-from clinical_lstm.data.task import Task, needs
+from clinical_lstm.data.task import Task, needs, within
 from clinical_lstm.errors import InputError
 from clinical_lstm.schemas import SPLITS
 from clinical_lstm.variables import dynamic_names
@@ -131,7 +131,7 @@ def refuse_degenerate(counts: Mapping[str, Mapping[str, Any]], min_events: int =
             target = of.get((complication, horizon), {"positives": 0, "rows": 0, "events": 0})
             if not 0 < target["positives"] < target["rows"] or target["events"] < min_events:
                 faults.append(
-                    f"{split}: {complication} within {horizon:g} h has {target['positives']} positive of "
+                    f"{split}: {complication} {within(horizon)} has {target['positives']} positive of "
                     f"{target['rows']} rows in {count['stays']} stays, {target['events']} of them with an event"
                 )
     if faults:

@@ -10,6 +10,8 @@ from typing import Any
 from clinical_lstm import plugins
 from clinical_lstm.errors import InputError
 
+YEAR_HOURS = 8766.0
+
 
 @dataclass(frozen=True)
 class Task:
@@ -109,6 +111,15 @@ class Task:
         for complication in task.specs if not task.labels else []:
             plugins.bind("complications", complication, stays=None, observations=None, given=None)
         return task
+
+
+def within(horizon_hours: float) -> str:
+    """Return a horizon in words; one of a year or more means until discharge.
+
+    >>> within(6.0), within(100_000.0)
+    ('within 6 h', 'by discharge')
+    """
+    return "by discharge" if horizon_hours >= YEAR_HOURS else f"within {horizon_hours:g} h"
 
 
 def needs(name: str) -> list[list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from clinical_lstm.artifacts import Cohort
-from clinical_lstm.data.task import Task, needs
+from clinical_lstm.data.task import Task, needs, within
 from clinical_lstm.errors import InputError, closest
 from clinical_lstm.variables import vocabulary
 
@@ -102,6 +102,6 @@ def _strips(labels: pl.DataFrame, episodes: pl.DataFrame, stay: dict[str, Any], 
             rows = labels.filter(pl.col("horizon_hours") == horizon, pl.col("hours").is_in(part.implode())).sort(
                 "hours"
             )
-            yield f"  within {horizon:<6g} " + "".join(
+            yield f"  {within(horizon):14}" + "".join(
                 reason(r, spans, followed, task) for r in rows.iter_rows(named=True)
             )

@@ -14,6 +14,7 @@ import vl_convert
 from markupsafe import Markup
 
 from clinical_lstm.artifacts import Run, atomic_file
+from clinical_lstm.data.task import YEAR_HOURS, within
 from clinical_lstm.reporting import figures, records, tables, theme, words
 from clinical_lstm.reporting.contents import Contents, read
 from clinical_lstm.reporting.stays import cards
@@ -139,9 +140,13 @@ def _task(contents: Contents) -> dict[str, Any]:
         when = f"Every {'hour' if every == 1 else words.duration(every)} of a stay"
     else:
         when = "At every measurement of a stay"
+    ahead = words.listed([words.duration(horizon).replace(" ", "\N{NO-BREAK SPACE}") for horizon in hours])
+    ahead = ahead if hours[-1] < YEAR_HOURS else "until discharge"
     return {
         "complications": words.listed([complications[0], *(name[:1].lower() + name[1:] for name in complications[1:])]),
-        "horizons": words.listed([words.duration(horizon).replace(" ", "\N{NO-BREAK SPACE}") for horizon in hours]),
+        "horizons": ahead,
+        "ahead": f"{ahead} ahead" if hours[-1] < YEAR_HOURS else within(hours[-1]),
+        "window": f"within the next {ahead}" if hours[-1] < YEAR_HOURS else "before discharge",
         "lookback": words.duration(back) if (back := task.get("lookback_hours")) else "",
         "gap": words.duration(task.get("gap_hours") or 0.0),
         "when": when,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from clinical_lstm.data.task import YEAR_HOURS, within
 from clinical_lstm.variables import Variable, vocabulary
 
 CHANNELS = {"value": "value", "mask": "missingness", "delta": "staleness", "static": "static"}
@@ -130,7 +131,8 @@ def target(name: str, horizon_hours: float) -> str:
     >>> target("lactic_acidosis", 12.0)
     'Lactic acidosis within 12 h'
     """
-    return f"{complication(name)} within {duration(horizon_hours)}"
+    ahead = within(horizon_hours) if horizon_hours >= YEAR_HOURS else f"within {duration(horizon_hours)}"
+    return f"{complication(name)} {ahead}"
 
 
 def label(variable: str) -> str:
