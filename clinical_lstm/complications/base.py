@@ -14,10 +14,9 @@ import polars as pl
 
 from clinical_lstm import schemas
 from clinical_lstm.errors import InputError
+from clinical_lstm.scores.base import SAME_HOURS, SAME_VALUE
 
 ORDER = ["stay_id", "hours"]
-SAME_HOURS = 1e-6  # 4 ms: times in minutes, as fractions of an hour, are equal when they are meant to be
-SAME_VALUE = 1e-9  # binary floating point: 1.2 - 0.9 is 0.3 to a clinician
 
 
 def stated(given: pl.DataFrame, complication: str) -> pl.DataFrame:

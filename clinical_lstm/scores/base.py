@@ -25,7 +25,7 @@ import polars as pl
 from clinical_lstm.errors import InputError
 
 SAME_HOURS = 1e-6  # 4 ms: times in minutes, as fractions of an hour, are equal when they are meant to be
-SAME_VALUE = 1e-9  # binary floating point: 6 ug/kg/h are 0.1 ug/kg/min to a clinician
+SAME_VALUE = 1e-9  # binary floating point: to a clinician 6 ug/kg/h are 0.1 ug/kg/min, and 1.2 - 0.9 is 0.3
 
 
 def hourly_grid(stays: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,12 @@ from clinical_lstm.training.train import train
 SETTINGS = TrainerSettings(
     epochs=1, batch_size=32, weighting="cinc2019", threshold="cinc2019", calibration="temperature"
 )
+# Everything at once that learns from data besides labels: quantile edges, a teacher, auxiliary targets, an average.
+LEARNING = dataclasses.replace(
+    SETTINGS, distil_weight=0.3, teacher="logistic_regression", teacher_folds=3, forecast_weight=0.1,
+    outcomes_weight=0.1, ema_decay=0.9,
+)  # fmt: skip
+MODEL = {"name": "lstm", "hidden": 8, "inputs": {"encoding": "piecewise", "decay": True, "statistics": True}}
 Change = Callable[[Extract], Extract]
 
 
@@ -129,7 +136,7 @@ def one_epoch(tiny_cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> 
         path = folder / name / "runs" / "tiny"
         if not path.is_dir():
             cohort = altered(tiny_cohort, folder / name / "cohorts" / "tiny", *splits)
-            train(cohort, {"name": "lstm", "hidden": 8}, SETTINGS, 1, path, "key", say=lambda line: None)
+            train(cohort, MODEL, LEARNING, 1, path, "key", say=lambda line: None)
         return Run(path)
 
     return trained
