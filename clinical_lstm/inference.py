@@ -7,6 +7,7 @@ computed in the same shape: `ROWS` at a time (padded with empty ones) and its ow
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from clinical_lstm import plugins
 from clinical_lstm.artifacts import Run
 from clinical_lstm.batch import Batch, Ragged, Scaler, Sequences, assemble
 from clinical_lstm.calibration import Calibrator, apply_all
+from clinical_lstm.errors import InputError
 from clinical_lstm.lookback import reach_hours, sequences
 
 if TYPE_CHECKING:
@@ -70,10 +72,19 @@ def logits(
 
 
 def build_model(description: dict[str, Any]) -> SequenceModel:
-    """Return the untrained model that `model.json` describes."""
-    sizes = description["sizes"]
+    """Return the untrained model that `model.json` describes; raises InputError when its numbers make no net."""
+    sizes, spec = description["sizes"], description["model"]
     targets = [(complication, float(horizon)) for complication, horizon in sizes["targets"]]
-    return plugins.build("models", description["model"], **{**sizes, "targets": targets})
+    model, arguments = plugins.bind("models", spec, **{**sizes, "targets": targets})
+    for key, parameter in inspect.signature(model).parameters.items():
+        value, counts = arguments.get(key), type(parameter.default) is int
+        if key in spec and counts and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise InputError(f"model.{key} must be a whole number of at least 1, not {value!r}")
+    try:
+        return model(**arguments)
+    except (TypeError, ValueError, RuntimeError) as fault:
+        told = ", ".join(f"{key}={value}" for key, value in spec.items() if key not in ("name", "inputs"))
+        raise InputError(f"model {spec['name']} cannot be built with {told}: {str(fault).splitlines()[0]}") from None
 
 
 def ready_threads(threads: int) -> None:

@@ -98,9 +98,10 @@ def _checked(stage: str, arguments: list[str]) -> list[str]:
         key, rest, value = override.group(1), override.group(3), override.group(4)
         if key.split("/")[0] not in keys and not key.startswith("hydra"):
             raise InputError(f"{stage} takes no {key!r}: {closest(key, keys)}")
-        plain = re.fullmatch(r"[\w-]+", value)
-        if key in options and not rest and plain and value not in [*options[key], "null"]:
-            raise InputError(f"there is no {key}={value}: {closest(value, options[key])}")
+        if key in options and not rest and re.fullmatch(r"[\w-]+|\[[\w, -]*\]", value):
+            for name in re.findall(r"[\w-]+", value):
+                if name not in [*options[key], "null"]:
+                    raise InputError(f"there is no {key}={name}: {closest(name, options[key])}")
         if rest.startswith(".") and key in options and key != "paths" and argument[0] not in "+~":
             checked[-1] = f"++{argument}"
     return checked

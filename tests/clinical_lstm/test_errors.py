@@ -15,3 +15,9 @@ def test_far_name_gets_the_list_only() -> None:
 
 def test_empty_list_is_said() -> None:
     assert closest("lstm", []) == "there are: none"
+
+
+def test_of_thousands_a_few_are_listed() -> None:
+    told = closest("x", [f"p{n:04d}" for n in range(4000)])
+    assert told.startswith("there are: p0000, p0001, ")
+    assert told.endswith("p0009, ... (4,000 in all)")

@@ -9,12 +9,20 @@ import polars as pl
 import pytest
 import torch
 
-from clinical_lstm import inference, schemas
+from clinical_lstm import inference, plugins, schemas
 from clinical_lstm.artifacts import Cohort, Run
 from clinical_lstm.batch import Batch, Ragged, assemble
 from clinical_lstm.calibration import Calibrator, apply_all
 from clinical_lstm.errors import InputError
-from clinical_lstm.inference import ROWS, STEPS, Predictor, canonical_batches, logits, predictions_table
+from clinical_lstm.inference import (
+    ROWS,
+    STEPS,
+    Predictor,
+    build_model,
+    canonical_batches,
+    logits,
+    predictions_table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +163,19 @@ def test_predictions_table_joins_risks_labels_and_stays() -> None:
 def test_fill_up_appends_empty_stays(tensors: Ragged, predictor: Predictor) -> None:
     _, batch = next(canonical_batches(tensors, [7], predictor.scaler))
     assert isinstance(batch, Batch) and batch.lengths.tolist() == [tensors.lengths[7]] + [0] * (ROWS - 1)
+
+
+SIZES = {"n_variables": 3, "n_static": 1, "targets": [["death", 24.0]]}
+
+
+@pytest.mark.parametrize("name", [name for name in plugins.names("models") if name != "ensemble"])
+@pytest.mark.parametrize("value", [0, -3, 1.5, "many", True])
+def test_a_size_that_is_none_is_refused_for_every_model(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=r"model\.hidden must be a whole number of at least 1, not"):
+        build_model({"model": {"name": name, "hidden": value}, "sizes": SIZES})
+
+
+@pytest.mark.parametrize("change", [{"dropout": 2}, {"dropout": "half"}])
+def test_what_makes_no_net_is_told_with_its_numbers(change: dict) -> None:
+    with pytest.raises(InputError, match="model lstm cannot be built with dropout="):
+        build_model({"model": {"name": "lstm"} | change, "sizes": SIZES})

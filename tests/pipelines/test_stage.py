@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from clinical_lstm.errors import InputError
 from pipelines import stage
 
 
@@ -61,3 +62,10 @@ def test_module_and_command_are_the_same(tmp_path, module):
     done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.strip() == stage.help_text("train").strip()
+
+
+@pytest.mark.parametrize("argument", ["complication=[hypotension,hypotensio]", "complication=[hypotensio]"])
+def test_a_misspelt_option_in_a_list_is_refused_with_the_close_one(argument):
+    with pytest.raises(InputError, match="there is no complication=hypotensio: did you mean 'hypotension'"):
+        stage._checked("prepare", [argument])
+    assert stage._checked("prepare", ["complication=[hypotension, aki_kdigo]"])
