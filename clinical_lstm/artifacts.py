@@ -20,7 +20,7 @@ import polars as pl
 
 from clinical_lstm.errors import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def digest(thing: Any) -> str:

@@ -22,12 +22,14 @@ from clinical_lstm.batch import Batch, Ragged, Scaler, Sequences, assemble
 from clinical_lstm.calibration import Calibrator, apply_all
 from clinical_lstm.errors import InputError
 from clinical_lstm.lookback import reach_hours, sequences
+from clinical_lstm.metrics.alarms import Policy
 
 if TYPE_CHECKING:
     from clinical_lstm.models.base import SequenceModel
 
 ROWS = 64
 STEPS = 16
+POLICY = ["threshold", "silence_hours", "reset_hours"]
 
 
 def canonical_batches(
@@ -135,6 +137,16 @@ class Predictor:
         return found
 
 
+def policies_of(run: Run) -> dict[tuple[str, float], Policy]:
+    """Return the alarm policy of every target of a run; none where it has not been evaluated."""
+    if not (run.path / "alarms.json").is_file():
+        return {}
+    return {
+        (row["complication"], float(row["horizon_hours"])): Policy(**{name: row[name] for name in POLICY})
+        for row in run.json("alarms.json")
+    }
+
+
 def predictions_table(labels: pl.DataFrame, stays: pl.DataFrame, risks: np.ndarray) -> pl.DataFrame:
     """Return `schemas.Predictions`: `labels` (rows ordered by time, then target) with the risks (P, K) of their times.
 
@@ -159,6 +171,7 @@ def predictions_table(labels: pl.DataFrame, stays: pl.DataFrame, risks: np.ndarr
         "label",
         "at_risk",
         "after_onset",
+        *[name for name in ("onset_hours", "follow_up_hours") if name in joined.columns],
     )
 
 

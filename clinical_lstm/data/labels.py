@@ -55,7 +55,8 @@ def unknown(task: Task, times: pl.DataFrame) -> Outcome:
     asked = predicted(task, times["hours"].to_numpy())
     episodes = schemas.empty(schemas.Episodes)
     rows = label(task, times.filter(pl.Series(asked)), episodes)
-    rows = rows.with_columns(pl.lit(None, pl.Int8).alias("label"), pl.lit(True).alias("at_risk"))
+    nothing = [pl.lit(None, pl.Float64).alias(name) for name in ("onset_hours", "follow_up_hours")]
+    rows = rows.with_columns(pl.lit(None, pl.Int8).alias("label"), pl.lit(True).alias("at_risk"), *nothing)
     return Outcome(episodes, rows, {}, asked)
 
 
@@ -129,7 +130,8 @@ def label(
         after = pl.lit(False)
         if task.after_onset_hours is not None:
             after = (pl.col("hours") <= pl.col("last_onset") + task.after_onset_hours).fill_null(False)
-        at_risk = _free(task, horizon, ahead, judged.get(complication)) | after
+        observed = _observed(task, judged.get(complication))
+        at_risk = (observed & _known(task, horizon, ahead, complication in judged)) | after
         parts.append(
             dated.select(
                 "row",
@@ -141,25 +143,34 @@ def label(
                 ((ahead | after) & at_risk).cast(pl.Int8).alias("label"),
                 at_risk.alias("at_risk"),
                 after.alias("after_onset"),
+                pl.when(after).then("last_onset").otherwise("next_onset").alias("onset_hours"),
+                pl.when(observed).then(_follow_up(complication in judged)).alias("follow_up_hours"),
             )
         )
     return pl.concat(parts).sort("row", "target").drop("row", "target")
 
 
-def _free(task: Task, horizon: float, ahead: pl.Expr, judged: pl.Series | None) -> pl.Expr:
-    """Return the part of (2) that no benchmark overrides, over the columns of `_neighbours`."""
-    reach = pl.col("hours") + task.gap_hours + horizon
+def _observed(task: Task, judged: pl.Series | None) -> pl.Expr:
+    """Return whether an onset is waited for: outside episodes, before the first one unless `recurrent`, judgeable."""
     free = (pl.col("hours") > pl.col("last_end")).fill_null(True)
     if not task.recurrent:
         free = free & pl.col("last_onset").is_null()
+    return free if judged is None else free & pl.col("stay_id").is_in(judged.implode())
+
+
+def _known(task: Task, horizon: float, ahead: pl.Expr, measured: bool) -> pl.Expr:
+    """Return whether the label is known, and known whatever it is: the rest of (2)."""
+    reach, known = pl.col("hours") + task.gap_hours + horizon, pl.lit(True)
     if task.censoring:
-        stated = pl.coalesce("follow_up_hours", "length_hours")
-        free = free & (ahead | (reach <= (stated if judged is None else pl.col("length_hours"))))
-    if judged is None:
-        return free
-    if task.whole_horizon:
-        free = free & (reach <= pl.col("length_hours"))
-    return free & pl.col("stay_id").is_in(judged.implode())
+        known = known & (ahead | (reach <= _follow_up(measured)))
+    if task.whole_horizon and measured:
+        known = known & (reach <= pl.col("length_hours"))
+    return known
+
+
+def _follow_up(measured: bool) -> pl.Expr:
+    """Return until when an onset would be known: of what is measured, until the end of the record."""
+    return pl.col("length_hours") if measured else pl.coalesce("follow_up_hours", "length_hours")
 
 
 def _neighbours(rows: pl.DataFrame, episodes: pl.DataFrame, gap: float) -> pl.DataFrame:

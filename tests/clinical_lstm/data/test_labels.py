@@ -82,6 +82,20 @@ def test_vignette(expected: str, length: float, episodes: list[Episode], task: d
     assert drawn(length, episodes, **task) == expected
 
 
+def test_a_row_knows_the_onset_it_is_about_and_until_when_one_would_be_known() -> None:
+    geometry = {"horizons_hours": [2.0], "recurrent": True, "after_onset_hours": 1.0}
+    rows = labels.label(Task("t", ["death"], **geometry), _times(9, 11.0), _episodes([(3, 4), (7.5, 7.5)]))
+    assert rows["onset_hours"].to_list() == [3, 3, 3, 3, 7.5, 7.5, 7.5, 7.5, None]
+    assert rows["after_onset"].to_list() == [False, False, True, True, False, False, False, True, False]
+    assert rows["follow_up_hours"].to_list() == [11, 11, None, None, 11, 11, 11, 11, 11]
+    first = labels.label(Task("t", ["death"], horizons_hours=[2.0]), _times(5), _episodes([(3, 4)]))
+    assert first["onset_hours"].to_list() == [3, 3, None, None, None]
+    assert first["follow_up_hours"].to_list() == [5, 5, None, None, None]
+    none_judged = {"death": pl.Series("stay_id", [], pl.String)}
+    unable = labels.label(Task("t", ["death"], horizons_hours=[2.0]), _times(3), _episodes([]), none_judged)
+    assert unable["follow_up_hours"].to_list() == [None] * 3
+
+
 @pytest.mark.parametrize(
     ("onset", "label"),
     [(7.0, 0), (7.0 + 1e-9, 1), (10.0, 1), (10.0 + 1e-9, 0)],

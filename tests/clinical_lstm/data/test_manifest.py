@@ -23,7 +23,7 @@ STAYS = pl.DataFrame(
 def _labels(flags: dict[str, str], complication: str = "death", horizon: float = 6.0) -> pl.DataFrame:
     """Return labels from one letter per hour: 0 or 1 at risk, + after the onset, - not at risk."""
     rows = [
-        (stay, float(t), complication, horizon, int(flag in "1+"), flag != "-", flag == "+")
+        (stay, float(t), complication, horizon, int(flag in "1+"), flag != "-", flag == "+", None, None)
         for stay, letters in flags.items()
         for t, flag in enumerate(letters, start=1)
     ]

@@ -1,0 +1,80 @@
+"""The contract of every table on disk: columns, types, units, what a row is, its key and its named rules.
+
+Times are hours since admission. `check` is how a stage refuses a table that breaks its contract.
+"""
+
+from clinical_lstm.schemas.cohort import (
+    SPLITS,
+    Episodes,
+    Labels,
+    Observations,
+    Rejects,
+    ScalerTable,
+    SplitStays,
+    StayCore,
+    Stays,
+)
+from clinical_lstm.schemas.contract import OPTIONAL, check, empty
+from clinical_lstm.schemas.evaluation import (
+    REFITS,
+    SHIFTS,
+    Comparison,
+    Curves,
+    DomainShift,
+    Gaps,
+    Predictions,
+    Ranking,
+    Recalibration,
+    Scores,
+)
+from clinical_lstm.schemas.explanation import (
+    CHANNELS,
+    GROUPS,
+    PARTS,
+    Attention,
+    Attributions,
+    Contrasts,
+    Directions,
+    Dose,
+    Drivers,
+    Explained,
+    GateTraces,
+    HalfLives,
+)
+
+__all__ = [
+    "CHANNELS",
+    "GROUPS",
+    "OPTIONAL",
+    "PARTS",
+    "REFITS",
+    "SHIFTS",
+    "SPLITS",
+    "Attention",
+    "Attributions",
+    "Comparison",
+    "Contrasts",
+    "Curves",
+    "Directions",
+    "DomainShift",
+    "Dose",
+    "Drivers",
+    "Episodes",
+    "Explained",
+    "Gaps",
+    "GateTraces",
+    "HalfLives",
+    "Labels",
+    "Observations",
+    "Predictions",
+    "Ranking",
+    "Recalibration",
+    "Rejects",
+    "ScalerTable",
+    "Scores",
+    "SplitStays",
+    "StayCore",
+    "Stays",
+    "check",
+    "empty",
+]
