@@ -11,47 +11,81 @@ from typing import NamedTuple
 
 import numpy as np
 
-from clinical_lstm.metrics.calibration import ascending
+from clinical_lstm.errors import InputError
+from clinical_lstm.metrics.weights import NAN, ratio, row_weights
 
-NAN = float("nan")
+MAX_FPR = 0.1  # false positive rate up to which the partial area goes
 
 
 class Ranking:
-    """Rows sorted once by risk; every weighting of them then costs one cumulative sum.
+    """Rows put once into the cells on which the areas depend; every weighting of them then costs one count per cell.
 
-    Only risks that some positive row has matter to both areas, so the sums are read at their tie groups alone.
+    risk    ------- v_0 ------- v_1 ------- v_2 -------     v_g: the distinct risks of positives, ascending
+    cells     b_0   t_0   b_1   t_1   b_2   t_2   b_3       negatives between them (b) and tied with them (t)
+                    p_0         p_1         p_2             positives
     """
 
     def __init__(self, label: np.ndarray, risk: np.ndarray) -> None:
-        self.rows = len(risk)
-        self.order = ascending(risk)
-        ranked = risk[self.order]
-        starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]][: len(ranked)])
-        self._positives = np.flatnonzero(label[self.order] == 1)
-        group = np.searchsorted(starts, self._positives, side="right") - 1
-        groups, self._split = np.unique(group, return_index=True)
-        self._start = starts[groups]  # groups of equal risk with positives, by ascending risk: rows [start, end)
-        self._end = np.r_[starts, len(risk)][groups + 1]
+        positive = label == 1
+        values = np.unique(risk[positive])
+        self.groups = len(values)
+        slot = np.searchsorted(values, risk, side="left")
+        tied = np.r_[values, np.inf][slot] == risk if self.groups else np.zeros(len(risk), bool)
+        self.positive, self.tied = np.flatnonzero(positive), np.flatnonzero(tied & ~positive)  # rows
+        self.between = np.flatnonzero(~tied & ~positive)
+        self.slot = slot  # (N,): g in all three kinds of cells
 
     def areas(self, weight: np.ndarray | None = None) -> tuple[float, float]:
         """Return (AUROC, average precision) with the rows weighing `weight` (N,); NaN where undefined."""
-        if len(self._positives) == 0:
-            return NAN, NAN
-        w = np.ones(self.rows) if weight is None else weight[self.order]
-        mass = np.cumsum(w, dtype=np.float64)
-        positive = np.add.reduceat(w[self._positives], self._split, dtype=np.float64)
-        below = np.where(self._start > 0, mass[self._start - 1], 0.0)
-        tied = mass[self._end - 1] - below
-        n1, rows = float(positive.sum()), float(mass[-1])
-        n0 = rows - n1
-        if not n1 > 0:
-            return NAN, NAN
-        found = np.cumsum(positive)
-        negatives_below = below - (found - positive)
-        wins = float((positive * (negatives_below + 0.5 * (tied - positive))).sum())
-        alarms, hits = rows - below, n1 - (found - positive)
-        precision = np.divide(hits, alarms, out=np.zeros(len(hits)), where=alarms > 0)
-        return wins / (n1 * n0) if n0 > 0 else NAN, float((positive * precision).sum() / n1)
+        found = areas_of(*self.counts(weight))
+        return float(found.auroc), float(found.average_precision)
+
+    def counts(self, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the weight of the positives (G,), of the negatives between (G + 1,) and of those tied (G,)."""
+        sizes = (self.positive, self.groups), (self.between, self.groups + 1), (self.tied, self.groups)
+        positive, between, tied = (
+            np.bincount(self.slot[rows], None if weight is None else weight[rows], size).astype(np.float64)
+            for rows, size in sizes
+        )
+        return positive, between, tied
+
+
+class Areas(NamedTuple):
+    """The areas under the ROC curve, under its beginning (standardised) and under the precision-recall curve."""
+
+    auroc: np.ndarray
+    partial: np.ndarray
+    average_precision: np.ndarray
+
+
+def areas_of(positive: np.ndarray, between: np.ndarray, tied: np.ndarray, max_fpr: float = MAX_FPR) -> Areas:
+    """Return the areas (...,) from the counts of `Ranking`: positives (..., G), negatives (..., G + 1) and (..., G).
+
+    With a_g negatives above v_g, t_g tied, m all, and with h_g positives from v_g on up, n all:
+
+        (1) AUROC   = sum_g p_g (m - a_g - t_g / 2) / (n m)
+        (2) AP      = sum_g p_g h_g / (h_g + a_g + t_g) / n
+        (3) partial = sum_g p_g (d_g - e_g + e_g^2 / (2 t_g)) / (n m),    d_g = (max_fpr m - a_g)+,  e_g = min(d_g, t_g)
+
+    >>> areas_of(np.array([1.0, 1.0]), np.array([1.0, 0.0, 0.0]), np.array([1.0, 0.0])).auroc.tolist()
+    0.875
+    """
+    n, m = positive.sum(axis=-1), between.sum(axis=-1) + tied.sum(axis=-1)
+    below = np.cumsum(between[..., :-1], axis=-1) + np.cumsum(tied, axis=-1) - tied
+    above = m[..., None] - below - tied
+    hits = n[..., None] - np.cumsum(positive, axis=-1) + positive
+    alarms = hits + above + tied
+    precision = np.divide(hits, alarms, out=np.zeros(alarms.shape), where=alarms > 0)
+    gained = np.maximum(max_fpr * m[..., None] - above, 0.0)
+    partly = np.minimum(gained, tied)
+    corner = np.divide(partly**2, 2 * tied, out=np.zeros(tied.shape), where=tied > 0)
+    area = ratio((positive * (gained - partly + corner)).sum(axis=-1), n * m)
+    least = max_fpr**2 / 2  # the area of a coin, where a perfect ranking has max_fpr
+    return Areas(
+        auroc=ratio((positive * (below + 0.5 * tied)).sum(axis=-1), n * m),
+        partial=(1 + (area - least) / (max_fpr - least)) / 2,
+        average_precision=ratio((positive * precision).sum(axis=-1), n),
+    )
 
 
 def auroc(label: np.ndarray, risk: np.ndarray, weight: np.ndarray | None = None) -> float:
@@ -80,6 +114,30 @@ def average_precision(label: np.ndarray, risk: np.ndarray, weight: np.ndarray | 
     return Ranking(label, risk).areas(weight)[1]
 
 
+def partial_auroc(
+    label: np.ndarray, risk: np.ndarray, max_fpr: float = MAX_FPR, weight: np.ndarray | None = None
+) -> float:
+    """Return the area under the ROC curve left of a false positive rate, scaled to 0.5 = coin, 1 = perfect.
+
+        A = integral of the true positive rate over the false positive rate from 0 to f = max_fpr
+        partial = (1 + (A - f^2 / 2) / (f - f^2 / 2)) / 2
+
+    Equal risks are joined by a line, at f too. NaN with one class; InputError unless 0 < max_fpr <= 1.
+    Source: McClish, Med Decis Making 9:190-195 (1989), doi 10.1177/0272989X8900900307.
+
+    >>> partial_auroc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.8]), max_fpr=0.5)
+    0.8333333333333333
+    """
+    require_rate(max_fpr)
+    return float(areas_of(*Ranking(label, risk).counts(weight), max_fpr=max_fpr).partial)
+
+
+def require_rate(max_fpr: float) -> None:
+    """Raise InputError unless 0 < max_fpr <= 1."""
+    if not 0 < max_fpr <= 1:
+        raise InputError(f"max_fpr is {max_fpr}; a false positive rate above 0 and at most 1 is needed, e.g. 0.1")
+
+
 class Decisions(NamedTuple):
     """The rates of alarming at one threshold; NaN where a denominator is 0."""
 
@@ -95,17 +153,20 @@ def decisions(label: np.ndarray, risk: np.ndarray, threshold: float, weight: np.
     >>> decisions(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.8]), 0.5)
     Decisions(sensitivity=0.5, specificity=0.5, ppv=0.5, alarm_rate=0.5)
     """
-    once = np.ones(len(label)) if weight is None else weight
+    once = row_weights(label, weight)
     positive = np.where(label == 1, once, 0.0)
     alarm = risk >= threshold
-    rows, n1 = float(once.sum()), float(positive.sum())
-    alarms, true = float(once[alarm].sum()), float(positive[alarm].sum())
-    return Decisions(
-        sensitivity=_ratio(true, n1),
-        specificity=_ratio((rows - n1) - (alarms - true), rows - n1),
-        ppv=_ratio(true, alarms),
-        alarm_rate=_ratio(alarms, rows),
-    )
+    return decisions_of(once.sum(), positive.sum(), once[alarm].sum(), positive[alarm].sum())
+
+
+def decisions_of(rows: float, positives: float, alarms: float, true: float) -> Decisions:
+    """Return the rates from the numbers of rows, positives, alarms and true alarms; NaN where a denominator is 0.
+
+    >>> decisions_of(4, 2, 1, 1)
+    Decisions(sensitivity=0.5, specificity=1.0, ppv=1.0, alarm_rate=0.25)
+    """
+    parts = (true, positives), ((rows - positives) - (alarms - true), rows - positives), (true, alarms), (alarms, rows)
+    return Decisions(*(float(ratio(part, whole)) for part, whole in parts))
 
 
 def min_se_ppv(label: np.ndarray, risk: np.ndarray, threshold: float) -> float:
@@ -164,7 +225,3 @@ def thresholds(label: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndar
     ranked = risk[order]
     last = np.flatnonzero(np.r_[ranked[1:] != ranked[:-1], True][: len(ranked)])
     return ranked[last], np.cumsum(label[order] == 1, dtype=np.int64)[last], last + 1
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else NAN

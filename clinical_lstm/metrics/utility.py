@@ -1,20 +1,26 @@
-"""What an alarm is worth: the official utility of the PhysioNet/CinC Challenge 2019, and net benefit.
+"""What an alarm is worth, by the time to onset: the utility of the PhysioNet/CinC Challenge 2019, and any other.
 
     u(dt)      0 |          alarm: rises from dt = -12 to 1 at -6, falls to 0 at +3; before -12: -0.05
     dt = hours from onset    silent: 0 until -6, falls to -2 at +3;            beyond +3 both are 0
 
 The score is a sum over rows, so it is a weighted 0-1 loss: gain(dt) = u_alarm - u_silent is all one needs to know.
 It counts rows: it equals the official score where a row is an hour, without gaps (as in the challenge).
+`TimedUtility` says what any other ward pays for an alarm, a miss and a false alarm; it is normalised the same way.
 Source: Reyna et al., Crit Care Med 48:210-217 (2020), doi 10.1097/CCM.0000000000004145.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
+
+from clinical_lstm.errors import InputError
+from clinical_lstm.metrics.weights import NAN
 
 EARLY, OPTIMAL, LATE = -12.0, -6.0, 3.0  # hours from onset
 TRUE_ALARM, MISS, FALSE_ALARM = 1.0, -2.0, -0.05
-NAN = float("nan")
 
 
 def hours_from_onset(stay: np.ndarray, hours: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -58,6 +64,82 @@ def gain(dt: np.ndarray) -> np.ndarray:
     return alarm - silent
 
 
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class TimedUtility:
+    r"""A cost matrix over time: what a row is worth with and without an alarm, by its hours from onset.
+
+        alarm   ______________/\_            points (hours, value) joined by lines; before the first point its value
+        missed  _____________________        holds; after the last one the row counts nothing
+                                  \|
+                    hours from onset
+
+    Attributes:
+        true_alarm: points of an alarm in a stay with an onset. missed: points of silence in such a stay.
+        false_alarm, silent: the value of an alarm and of silence in a stay without an onset.
+
+    Raises InputError where points are absent, not finite or not by ascending hours.
+
+    >>> utility = TimedUtility(true_alarm=((-12, 0), (0, 1)), missed=((-12, 0), (0, -1)), false_alarm=-0.1)
+    >>> utility.gain(np.array([-np.inf, -24.0, -6.0, 0.0, 1.0])).tolist()
+    [-0.1, 0.0, 1.0, 2.0, 0.0]
+
+    """
+
+    true_alarm: Points
+    missed: Points
+    false_alarm: float
+    silent: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("true_alarm", "missed"):
+            object.__setattr__(self, name, _points(name, getattr(self, name)))
+        wrong = [name for name in ("false_alarm", "silent") if not _is_number(getattr(self, name))]
+        if wrong:
+            raise InputError(f"the utility's {' and '.join(wrong)} must be a finite number; give one")
+
+    def rows(self, dt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the utility (N,) of alarming and of staying silent `dt` hours from onset (-inf: no onset)."""
+        never = np.isneginf(dt)
+        alarm = np.where(never, self.false_alarm, _along(self.true_alarm, dt))
+        return alarm, np.where(never, self.silent, _along(self.missed, dt))
+
+    def gain(self, dt: np.ndarray) -> np.ndarray:
+        """Return u_alarm - u_silent (N,) `dt` hours from onset, for `normalised_utility` and `best_threshold`."""
+        alarm, silent = self.rows(dt)
+        return alarm - silent
+
+
+def _points(name: str, given: Points) -> Points:
+    if not isinstance(given, (tuple, list)) or not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in given):
+        raise InputError(f"the utility's {name} is {given!r}; give a list of pairs [hours from onset, value]")
+    if not given or not all(_is_number(number) for point in given for number in point):
+        raise InputError(f"the utility's {name} is {given!r}; give at least one pair of two finite numbers")
+    hours = [float(hour) for hour, _ in given]
+    if hours != sorted(set(hours)):
+        raise InputError(f"the hours of the utility's {name} are {hours}; order them, each above the one before")
+    return tuple((float(hour), float(value)) for hour, value in given)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _along(points: Points, dt: np.ndarray) -> np.ndarray:
+    hours, values = np.array(points).T
+    return np.where(dt <= hours[-1], np.interp(dt, hours, values), 0.0)
+
+
+# the utility above as an instance: the line through (-12, 0) and (-6, 1) meets the value of a false alarm at -12.3
+CINC2019 = TimedUtility(
+    true_alarm=((EARLY + FALSE_ALARM * (OPTIMAL - EARLY) / TRUE_ALARM, FALSE_ALARM), (OPTIMAL, TRUE_ALARM), (LATE, 0)),
+    missed=((OPTIMAL, 0.0), (LATE, MISS)),
+    false_alarm=FALSE_ALARM,
+)
+
+
 def normalised_utility(gains: np.ndarray, alarm: np.ndarray, weight: np.ndarray | None = None) -> float:
     """Return the official score (1 = perfect, 0 = never alarming), pooled over all rows; NaN when nothing can be won.
 
@@ -96,18 +178,3 @@ def best_threshold(risk: np.ndarray, gains: np.ndarray) -> float:
     last = np.flatnonzero(np.r_[ranked[1:] != ranked[:-1], True][: len(ranked)])
     total = np.r_[0.0, np.cumsum(gains[order])[last]]
     return float(np.r_[1.0, ranked[last]][np.argmax(total)])
-
-
-def net_benefit(label: np.ndarray, risk: np.ndarray, threshold: float, weight: np.ndarray | None = None) -> float:
-    """Return TP/n - FP/n * t / (1 - t) of alarming when risk >= t; NaN without rows.
-
-    Source: Vickers & Elkin, Med Decis Making 26:565-574 (2006), doi 10.1177/0272989X06295361.
-
-    >>> net_benefit(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.8]), 0.5)
-    0.0
-    """
-    once = np.ones(len(label)) if weight is None else weight
-    alarm = once * (risk >= threshold)
-    rows, true = float(once.sum()), float(alarm[label == 1].sum())
-    harm = (float(alarm.sum()) - true) * threshold / (1 - threshold)
-    return (true - harm) / rows if rows > 0 else NAN

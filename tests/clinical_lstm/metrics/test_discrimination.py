@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
+from clinical_lstm.errors import InputError
 from clinical_lstm.metrics import discrimination as d
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
@@ -46,7 +48,7 @@ def test_reference_cases(case: dict[str, Any]) -> None:
 def test_weights_count_rows_literally(sample: list[tuple[int, int, int]]) -> None:
     y, p, w = (np.array(column) for column in zip(*sample, strict=True))
     again = np.repeat(np.arange(len(y)), w)
-    for metric in (d.auroc, d.average_precision):
+    for metric in (d.auroc, d.average_precision, lambda y, p, w=None: d.partial_auroc(y, p, 0.3, w)):
         weighted, repeated = metric(y, p / 7, w.astype(float)), metric(y[again], p[again] / 7)
         assert weighted == pytest.approx(repeated, abs=1e-12, nan_ok=True)
     weighted, repeated = d.decisions(y, p, 3, w.astype(float)), d.decisions(y[again], p[again], 3)
@@ -72,6 +74,32 @@ def test_auroc_is_the_share_of_pairs_won(sample: list[tuple[int, int, int]]) -> 
     expected = float((pairs + 1).mean() / 2) if pairs.size else float("nan")
     assert d.auroc(y, p) == pytest.approx(expected, abs=1e-12, nan_ok=True)
     assert d.auroc(1 - y, p) == pytest.approx(1 - expected, abs=1e-12, nan_ok=True)
+
+
+@given(rows, st.sampled_from([0.01, 0.1, 0.25, 0.5, 0.9, 1.0]))
+@settings(max_examples=120, deadline=None)
+def test_partial_auroc_is_that_of_scikit_learn(sample: list[tuple[int, int, int]], max_fpr: float) -> None:
+    y, p, w = (np.array(column) for column in zip(*sample, strict=True))
+    found = d.partial_auroc(y, p, max_fpr), d.partial_auroc(y, p, max_fpr, w.astype(float))
+    for value, once in zip(found, (np.ones(len(y)), w), strict=True):
+        if len(set(y[once > 0])) < 2:
+            assert np.isnan(value)
+        else:
+            expected = roc_auc_score(y, p, max_fpr=max_fpr, sample_weight=once)
+            assert value == pytest.approx(expected, abs=1e-12)
+
+
+def test_partial_auroc_of_a_coin_a_perfect_ranking_and_the_whole_curve() -> None:
+    y, p = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.8])
+    assert d.partial_auroc(y, np.full(4, 0.3), 0.1) == pytest.approx(0.5)
+    assert d.partial_auroc(y, y.astype(float), 0.1) == pytest.approx(1)
+    assert d.partial_auroc(y, p, 1.0) == d.auroc(y, p)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.1, 1.1, float("nan")])
+def test_an_impossible_false_positive_rate_is_refused(wrong: float) -> None:
+    with pytest.raises(InputError, match="max_fpr"):
+        d.partial_auroc(np.array([0, 1]), np.array([0.1, 0.2]), wrong)
 
 
 @given(rows)
@@ -105,4 +133,5 @@ def test_no_rows_are_undefined() -> None:
     nothing = np.zeros(0)
     assert np.isnan([d.auroc(nothing, nothing), d.average_precision(nothing, nothing)]).all()
     assert np.isnan(d.decisions(nothing, nothing, 0.5)).all()
+    assert np.isnan(d.partial_auroc(nothing, nothing))
     assert np.isnan(d.best_min_se_ppv(nothing, nothing)).all()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clinical_lstm.errors import InputError
 from clinical_lstm.metrics import discrimination
 from clinical_lstm.metrics import utility as u
 
@@ -54,15 +55,6 @@ def test_every_official_case() -> None:
             assert discrimination.average_precision(label, risk) == pytest.approx(expected["auprc"], abs=1e-9)
 
 
-def test_net_benefit_reference_cases() -> None:
-    for case in _cases("metric_cases.json"):
-        y, p = np.array(case["y"]), np.array(case["p"])
-        for threshold, value in case["expected"]["net_benefit"].items():
-            assert u.net_benefit(y, p, float(threshold)) == pytest.approx(value, abs=1e-9)
-        for threshold, value in case["expected"]["net_benefit_treat_all"].items():
-            assert u.net_benefit(y, np.ones(len(y)), float(threshold)) == pytest.approx(value, abs=1e-9)
-
-
 def test_gain_by_hour_is_the_published_table() -> None:
     dt = np.array([-np.inf, -13, -12, -11, -9, -7, -6, -5, 0, 3, 4, 50])
     expected = [-0.05, -0.05, 0, 1 / 6, 1 / 2, 5 / 6, 1, 10 / 9, 15 / 9, 2, 0, 0]
@@ -76,6 +68,43 @@ def test_alarming_on_every_label_scores_the_known_ceiling() -> None:
     late = dt <= 3
     score = u.normalised_utility(u.gain(dt)[late], label[late] == 1)
     assert score == pytest.approx(15 / 17.5)  # 0.857: the five hours before the label hold the rest
+
+
+def test_timed_utility_has_the_challenge_as_an_instance() -> None:
+    dt = np.r_[-np.inf, np.linspace(-30, 12, 4201), -12.3, -12, -6, 3, np.nextafter(3, 4)]
+    np.testing.assert_allclose(u.CINC2019.rows(dt), u.row_utilities(dt), atol=1e-12)
+    np.testing.assert_allclose(u.CINC2019.gain(dt), u.gain(dt), atol=1e-12)
+    finite = dt[np.isfinite(dt)]
+    found = u.normalised_utility(u.CINC2019.gain(finite), finite > -8)
+    assert found == pytest.approx(u.normalised_utility(u.gain(finite), finite > -8), abs=1e-12)
+
+
+def test_timed_utility_is_joined_by_lines_held_before_and_nothing_after() -> None:
+    utility = u.TimedUtility([[-4, 1], [-2, 3], [0, 2]], ((-1, -5),), false_alarm=-0.5, silent=0.25)
+    dt = np.array([-np.inf, -9, -4, -3, -2, -1, 0, 0.5])
+    alarm, silent = utility.rows(dt)
+    assert alarm.tolist() == [-0.5, 1, 1, 2, 3, 2.5, 2, 0]
+    assert silent.tolist() == [0.25, -5, -5, -5, -5, -5, 0, 0]
+    assert utility.gain(dt).tolist() == (alarm - silent).tolist()
+    assert utility == u.TimedUtility(((-4, 1), (-2, 3), (0, 2)), ((-1, -5),), false_alarm=-0.5, silent=0.25)
+
+
+@pytest.mark.parametrize(
+    ("true_alarm", "false_alarm", "message"),
+    [
+        ([], -1.0, "at least one pair"),
+        ([[0, 1], [0, 2]], -1.0, "order them"),
+        ([[1, 1], [0, 2]], -1.0, "order them"),
+        ([[0, float("nan")]], -1.0, "finite"),
+        ([[0, "high"]], -1.0, "finite"),
+        ([0, 1], -1.0, "list of pairs"),
+        ("onset", -1.0, "list of pairs"),
+        ([[0, 1]], float("inf"), "false_alarm must be a finite number"),
+    ],
+)
+def test_an_impossible_utility_is_refused(true_alarm: Any, false_alarm: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        u.TimedUtility(true_alarm, ((0, -1),), false_alarm)
 
 
 def test_pre_onset_gain_drops_the_rows_from_onset_on() -> None:
@@ -109,8 +138,6 @@ def test_weights_count_rows_literally(sample: list[tuple[int, float, int]]) -> N
     again = np.repeat(np.arange(len(w)), w)
     weighted = u.normalised_utility(gains, risk >= 5, w.astype(float))
     assert weighted == pytest.approx(u.normalised_utility(gains[again], risk[again] >= 5), abs=1e-9, nan_ok=True)
-    weighted = u.net_benefit(gains > 0, risk / 10, 0.5, w.astype(float))
-    assert weighted == pytest.approx(u.net_benefit(gains[again] > 0, risk[again] / 10, 0.5), abs=1e-9, nan_ok=True)
 
 
 def test_no_septic_stay_is_undefined_and_never_alarms() -> None:

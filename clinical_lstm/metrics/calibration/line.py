@@ -1,8 +1,4 @@
-"""Calibration: do risks of 10 % come true in 10 % of the rows? Proper scores, the calibration line, binned errors.
-
-Labels are 0/1 arrays (N,), risks float arrays (N,) in [0, 1], weights float arrays (N,) or None (all 1); a weight of k
-counts a row k times, exactly. A value that the rows do not define is NaN.
-"""
+"""The calibration line: is a logit of the risk worth a logit of the outcome, and is the average right?"""
 
 from __future__ import annotations
 
@@ -10,31 +6,10 @@ import math
 
 import numpy as np
 
-NAN = float("nan")
-CLIP = 1e-6  # logits and logarithms are taken of risks within [CLIP, 1 - CLIP]
-BINS = 15
+from clinical_lstm.metrics.calibration.logits import logit, sigmoid
+from clinical_lstm.metrics.weights import NAN, ascending
+
 BLOCK = 16_384  # rows per pass
-
-
-def brier(label: np.ndarray, risk: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Return the mean squared error mean((risk - label)^2); NaN without rows.
-
-    Source: Brier, Mon Weather Rev 78:1-3 (1950), doi 10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
-
-    >>> brier(np.array([0, 1]), np.array([0.5, 0.5]))
-    0.25
-    """
-    return _mean((risk - label) ** 2, weight)
-
-
-def log_loss(label: np.ndarray, risk: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Return -mean(y ln q + (1 - y) ln(1 - q)) with q the risk clipped to [1e-6, 1 - 1e-6]; NaN without rows.
-
-    >>> round(log_loss(np.array([0, 1]), np.array([0.5, 0.5])), 6)
-    0.693147
-    """
-    clipped = np.clip(risk, CLIP, 1 - CLIP)
-    return _mean(-np.log(np.where(label == 1, clipped, 1 - clipped)), weight)
 
 
 class CalibrationFit:
@@ -42,8 +17,7 @@ class CalibrationFit:
 
     def __init__(self, label: np.ndarray, risk: np.ndarray) -> None:
         self.order = ascending(risk)
-        clipped = np.clip(risk[self.order], CLIP, 1 - CLIP)
-        self.x = np.log(clipped / (1 - clipped))
+        self.x = logit(risk[self.order])
         self.y = (label[self.order] == 1).astype(np.float64)
 
     def line(
@@ -97,7 +71,7 @@ class CalibrationFit:
         for begin in range(0, len(w), BLOCK):
             part = slice(begin, begin + BLOCK)
             x, weight = self.x[part], w[part]
-            p = _sigmoid(a + b * x)
+            p = sigmoid(a + b * x)
             residual = weight * (self.y[part] - p)
             spread = weight * p * (1 - p)
             moment = spread * x
@@ -143,85 +117,3 @@ def in_the_large(label: np.ndarray, risk: np.ndarray, weight: np.ndarray | None 
     -1.098612
     """
     return CalibrationFit(label, risk).in_the_large(weight)
-
-
-def ece_equal_width(label: np.ndarray, risk: np.ndarray, weight: np.ndarray | None = None, bins: int = BINS) -> float:
-    """Return the expected calibration error over bins (e_k, e_{k+1}] of equal width, the first one including 0.
-
-        ECE = sum_b n_b / n |mean_b(risk) - mean_b(label)| = sum_b |sum_b (risk - label)| / n
-
-    Source: Naeini et al., AAAI 2015, doi 10.1609/aaai.v29i1.9602.
-
-    >>> round(ece_equal_width(np.array([0, 1, 1]), np.array([0.2, 0.9, 0.9])), 6)
-    0.133333
-    """
-    w = _weights(label, weight)
-    rows = float(w.sum())
-    excess = np.bincount(equal_width_bin(risk, bins), w * (risk - label), bins)
-    return float(np.abs(excess).sum() / rows) if rows > 0 else NAN
-
-
-def equal_width_bin(risk: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """Return the bin (N,) 0, 1, ... of each risk: (e_k, e_{k+1}] with e = linspace(0, 1, bins + 1), 0 in the first.
-
-    >>> equal_width_bin(np.array([0.0, 0.5, 0.51, 1.0]), bins=2).tolist()
-    [0, 0, 1, 1]
-    """
-    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], risk, side="left")
-
-
-def ece_equal_mass(label: np.ndarray, risk: np.ndarray, weight: np.ndarray | None = None, bins: int = BINS) -> float:
-    """Return the expected calibration error over bins that hold equally many rows; equal risks stay together.
-
-        bin of row i = ceil(bins c_i / n),    c_i = number of rows with a risk of at most risk_i
-
-    Source: Nixon et al., CVPR Workshops 2019, arXiv 1904.01685.
-
-    >>> ece_equal_mass(np.array([0, 1, 1, 1]), np.array([0.25, 0.25, 0.75, 0.75]), bins=2)
-    0.25
-    """
-    if not len(risk):
-        return NAN
-    order = ascending(risk)
-    ranked, w = risk[order], _weights(label, weight)[order]
-    mass, excess = np.cumsum(w), np.cumsum(w * (ranked - label[order]))
-    ends = equal_mass_ends(ranked, mass, bins)
-    return float(np.abs(np.diff(excess[ends - 1], prepend=0.0)).sum() / mass[-1]) if mass[-1] > 0 else NAN
-
-
-def equal_mass_ends(ranked: np.ndarray, mass: np.ndarray, bins: int) -> np.ndarray:
-    """Return where each non-empty bin ends (exclusive); `ranked` ascends, `mass` is the cumulative weight.
-
-        row i is in the bins 1..k  <=>  c_i <= k n / bins,    c_i = mass at the end of its group of equal risks
-
-    >>> equal_mass_ends(np.array([0.1, 0.2, 0.2, 0.9]), np.array([1.0, 2, 3, 4]), 4).tolist()
-    [1, 3, 4]
-    """
-    beyond = np.searchsorted(mass, np.arange(1, bins) * mass[-1] / bins, side="right")
-    beyond = beyond[beyond < len(ranked)]
-    ends = np.searchsorted(ranked, ranked[beyond], side="left")  # back to the start of a group that straddles the edge
-    return np.unique(np.r_[ends[ends > 0], len(ranked)])
-
-
-def ascending(risk: np.ndarray) -> np.ndarray | slice:
-    """Return the index that sorts `risk`: the empty slice, which copies nothing, where it is sorted already.
-
-    >>> ascending(np.array([0.3, 0.1])).tolist(), ascending(np.array([0.1, 0.3]))
-    ([1, 0], slice(None, None, None))
-    """
-    return slice(None) if bool((risk[1:] >= risk[:-1]).all()) else np.argsort(risk, kind="stable")
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(x, -700, 700)))
-
-
-def _weights(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    return np.ones(len(label)) if weight is None else weight.astype(np.float64, copy=False)
-
-
-def _mean(term: np.ndarray, weight: np.ndarray | None) -> float:
-    if weight is None:
-        return float(term.mean()) if len(term) else NAN
-    rows = float(weight.sum())
-    return float((weight * term).sum() / rows) if rows > 0 else NAN
