@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -20,7 +18,7 @@ class ElapsedTime(Baseline):
     A model that does not beat it has learned when predictions are made, not who deteriorates.
     """
 
-    features: ClassVar[str] = "elapsed"
+    features = "elapsed"
 
     def __init__(self, knots: int = 8, penalty: float = 1.0) -> None:
         self.knots, self.penalty = knots, penalty

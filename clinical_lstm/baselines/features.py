@@ -22,6 +22,7 @@ STATISTICS = [
     *[f"{name}_{hours}h" for hours in (SHORT_HOURS, LONG_HOURS) for name in ("min", "max", "mean")],
     "change_6h",
 ]
+PROCESS = {"log_hours_since", "measured", "log_count", "log_count_12h"}  # when and how often, whatever the value
 STEPS_AT_ONCE = 32_768
 SECONDS = 3600  # windows are compared in whole seconds: exact, whatever the batch mates
 STAY = 1 << 40  # seconds that no stay lasts
@@ -34,16 +35,41 @@ def feature_names(which: str, variables: Sequence[str], statics: Sequence[str]) 
     ['hours']
     >>> feature_names("window", ["lactate"], ["age"])[-3:]
     ['lactate:change_6h', 'age', 'hours']
+    >>> feature_names("last", ["lactate"], ["age"])
+    ['lactate:last']
     """
     _check(which)
-    if which == "elapsed":
-        return ["hours"]
-    return [*(f"{name}:{statistic}" for statistic in STATISTICS for name in variables), *statics, "hours"]
+    listed = {
+        "elapsed": [],
+        "last": ["last"],
+        "window": STATISTICS,
+        "window_values": [name for name in STATISTICS if name not in PROCESS],
+    }[which]
+    columns = [f"{name}:{statistic}" for statistic in listed for name in variables]
+    return {"elapsed": ["hours"], "last": columns}.get(which, [*columns, *statics, "hours"])
 
 
 def elapsed(batch: Batch) -> np.ndarray:
     """Return only the hours since admission (B, T, 1)."""
     return batch.hours[:, :, None]
+
+
+def last_values(batch: Batch) -> np.ndarray:
+    """Return only the last value of every variable (B, T, V), scaled; NaN where it was not yet measured."""
+    known = np.maximum.accumulate(batch.mask, axis=1) > 0
+    return np.where(known, batch.values, np.float32(np.nan))
+
+
+def window_values(batch: Batch) -> np.ndarray:
+    """Return the window statistics (B, T, F) that are functions of values; 0, the train median, where unknown.
+
+    Neither whether, when nor how often something was measured is told, as in a network without these inputs. What the
+    values and the times of the steps tell of it stays: a value that does not change may not have been measured again.
+    """
+    width = batch.values.shape[2]
+    statistics = [name not in PROCESS for name in STATISTICS]
+    kept = np.append(np.repeat(statistics, width), np.ones(batch.static.shape[1] + 1, bool))
+    return np.nan_to_num(window_statistics(batch)[:, :, kept], nan=0.0)
 
 
 def window_statistics(batch: Batch) -> np.ndarray:
@@ -69,7 +95,12 @@ def window_statistics(batch: Batch) -> np.ndarray:
     return np.concatenate(parts, axis=1, dtype=np.float32).reshape(size, steps, -1)  # (B, T, F)
 
 
-MATRICES: dict[str, Callable[[Batch], np.ndarray]] = {"elapsed": elapsed, "window": window_statistics}
+MATRICES: dict[str, Callable[[Batch], np.ndarray]] = {
+    "elapsed": elapsed,
+    "last": last_values,
+    "window": window_statistics,
+    "window_values": window_values,
+}
 
 
 def row_matrix(

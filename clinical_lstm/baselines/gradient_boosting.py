@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -15,11 +13,12 @@ class GradientBoosting(Baseline):
 
     Boosting stops when `patience` rounds have not lowered the log loss of the validation rows (other patients; never a
     random split of rows, which would share patients); without them it runs `rounds_without_validation` rounds. It fits
-    to at most `max_rows` rows: all positives, and negatives at random that weigh more.
+    to at most `max_rows` rows: all positives, and negatives at random that weigh more. Without `observation_process` no
+    column tells whether, when or how often something was measured, and unknown values are the train median.
     Source: Ke et al., NeurIPS 2017 (LightGBM), the algorithm that scikit-learn implements.
     """
 
-    features: ClassVar[str] = "window"
+    features = "window"
 
     def __init__(
         self,
@@ -33,7 +32,9 @@ class GradientBoosting(Baseline):
         patience: int = 20,
         rounds_without_validation: int = 100,
         max_rows: int = 150_000,
+        observation_process: bool = True,
     ) -> None:
+        self.features = "window" if observation_process else "window_values"
         self.patience, self.max_rows, self.max_rounds = patience, max_rows, max_rounds
         self.rounds_without_validation = rounds_without_validation
         self.settings = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression as Fitter
@@ -18,14 +17,20 @@ class LogisticRegression(Baseline):
         z = clip((x - mean) / sd, -5, 5), 0 where unknown;    logit P = a + b z,    minimise log loss + |b|^2 / (2 C)
 
     It fits to at most `max_rows` rows (all positives, negatives at random that weigh more): hundreds of thousands of
-    hourly rows of few patients carry little more. Without validation rows the middle `strengths` (C) is taken.
+    hourly rows of few patients carry little more. Without validation rows the middle `strengths` (C) is taken, without
+    `observation_process` no column that tells whether, when or how often something was measured.
     """
 
-    features: ClassVar[str] = "window"
+    features = "window"
 
     def __init__(
-        self, strengths: Sequence[float] = (1e-4, 1e-3, 1e-2), max_rows: int = 200_000, max_iter: int = 200
+        self,
+        strengths: Sequence[float] = (1e-4, 1e-3, 1e-2),
+        max_rows: int = 200_000,
+        max_iter: int = 200,
+        observation_process: bool = True,
     ) -> None:
+        self.features = "window" if observation_process else "window_values"
         self.strengths, self.max_rows, self.max_iter = sorted(strengths), max_rows, max_iter
 
     def _fit(

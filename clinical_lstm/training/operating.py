@@ -9,11 +9,8 @@ import polars as pl
 
 from clinical_lstm import calibration
 from clinical_lstm.batch import Ragged
-from clinical_lstm.errors import InputError, closest
-from clinical_lstm.metrics.discrimination import youden_threshold
-from clinical_lstm.metrics.utility import best_threshold, gain, hours_from_onset
-
-RULES = ["youden", "cinc2019"]
+from clinical_lstm.metrics.rules import chosen_threshold
+from clinical_lstm.metrics.utility import gain, hours_from_onset
 
 
 class Rows(NamedTuple):
@@ -62,8 +59,6 @@ def thresholds(
         rule: `youden` (sensitivity + specificity) or `cinc2019` (the official utility).
 
     """
-    if rule not in RULES:
-        raise InputError(f"there is no threshold rule {rule!r}: {closest(rule, RULES)}")
     val = rows.split == "val"
     risk = np.full_like(logits, np.nan)
     risk[val] = calibration.apply_all(calibrators, logits[val], targets)
@@ -71,18 +66,29 @@ def thresholds(
     for k, (complication, horizon) in enumerate(targets):
         valid = val & (rows.label[:, k] >= 0)
         label = rows.label[valid, k]
-        if rule == "cinc2019":
-            gains = gain(hours_from_onset(rows.stay[valid], rows.hours[valid], label))
-            threshold = best_threshold(risk[valid, k], gains)
-        else:
-            threshold = youden_threshold(label, risk[valid, k])
+        threshold = threshold_of(rule, label, risk[valid, k], rows.stay[valid], rows.hours[valid])
         chosen.append(
             {
                 "complication": complication,
                 "horizon_hours": horizon,
-                "threshold": float(threshold),
+                "threshold": threshold,
                 "rule": rule,
                 "chosen_on": "val",
             }
         )
     return chosen
+
+
+def thresholds_of_risks(predictions: pl.DataFrame, rule: str) -> dict[tuple[str, float], float]:
+    """Return the operating threshold of every target of `schemas.Predictions`, chosen on its val rows at risk."""
+    val = predictions.filter("at_risk", split="val").sort("stay_id", "hours")
+    chosen = {}
+    for (complication, horizon), own in val.group_by("complication", "horizon_hours", maintain_order=True):
+        columns = (own[name].to_numpy() for name in ("label", "risk", "stay_id", "hours"))
+        chosen[str(complication), float(str(horizon))] = threshold_of(rule, *columns)
+    return chosen
+
+
+def threshold_of(rule: str, label: np.ndarray, risk: np.ndarray, stay: np.ndarray, hours: np.ndarray) -> float:
+    """Return the threshold that a rule chooses on rows (N,); raises InputError on an unknown rule."""
+    return chosen_threshold(rule, label, risk, gain(hours_from_onset(stay, hours, label)))

@@ -9,7 +9,7 @@ from typing import Any
 from clinical_lstm import plugins
 from clinical_lstm.calibration import KINDS
 from clinical_lstm.errors import InputError, closest
-from clinical_lstm.training.operating import RULES
+from clinical_lstm.metrics.rules import RULES
 from clinical_lstm.training.smoothing import SMOOTHINGS
 from clinical_lstm.training.weights import WEIGHTINGS
 
@@ -118,8 +118,8 @@ class TrainerSettings:
             raise InputError(f"trainer.swa_epochs={self.swa_epochs} is more than trainer.epochs={self.epochs}")
         if self.forecast_weight and not self.forecast_hours:
             raise InputError("trainer.forecast_weight needs trainer.forecast_hours above 0")
-        if self.distil_weight:
-            plugins.load("baselines", self.teacher)
+        if self.distil_weight and not plugins.load("baselines", self.teacher).learns:  # type: ignore[attr-defined]
+            raise InputError(f"trainer.teacher={self.teacher} learns nothing: name a baseline that is fitted")
 
     def refuse_model(self, spec: Mapping[str, Any], causal: bool, proceeds: bool) -> None:
         """Raise InputError where a model cannot be trained so.

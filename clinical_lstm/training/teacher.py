@@ -29,7 +29,7 @@ def teacher_risks(
         patients: (stays,) patient of each stay. spec: a plug-in of `baselines/`. folds: at least 3.
 
     """
-    which = plugins.load("baselines", spec["name"]).features  # type: ignore[attr-defined]
+    which = plugins.build("baselines", spec).features
     at = data.seen.answered(data.seen.of(data.train))[2]  # (R,)
     matrix = row_matrix(data.seen, data.train, data.scaler, which)  # (R, F)
     fold = fold_of(patients, data.train, folds, seed)[data.tensors.place(at)[0]]  # (R,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -78,6 +79,58 @@ def test_names_point_at_their_columns() -> None:
     assert row["lactate:min_12h"] <= row["lactate:min_6h"]
 
 
+@pytest.mark.parametrize("which", ["last", "window_values"])
+def test_the_smaller_matrices_are_columns_of_the_window_statistics(which: str) -> None:
+    batch = assemble(_ragged([20, 31, 1, 9]), range(4), SCALER)
+    names = f.feature_names(which, VARIABLES, STATICS)
+    whole = dict(zip(f.feature_names("window", VARIABLES, STATICS), np.moveaxis(f.window_statistics(batch), 2, 0)))
+    found = f.MATRICES[which](batch)
+    assert found.dtype == np.float32 and found.shape[2] == len(names)
+    real = np.arange(batch.hours.shape[1]) < batch.lengths[:, None]
+    for column, name in enumerate(names):
+        expected = whole[name] if which == "last" else np.nan_to_num(whole[name])
+        assert np.array_equal(found[:, :, column][real], expected[real], equal_nan=True), name
+    left_out = {name.split(":")[1] for name in whole.keys() - set(names) if ":" in name}
+    assert left_out == (f.PROCESS if which == "window_values" else set(f.STATISTICS) - {"last"})
+
+
+def _charted_again(ragged: Ragged) -> Ragged:
+    """Return the same stays, every variable that is known measured again at every step, with the value it had."""
+    _, step, at = ragged.answered(np.arange(len(ragged.lengths)))
+    filled = np.full((len(at), 3), np.nan, np.float32)
+    cells = np.repeat(np.arange(len(ragged.lengths)), np.diff(ragged.cell_offsets))
+    filled[ragged.step_offsets[cells] + ragged.cell_step, ragged.cell_variable] = ragged.cell_value
+    for position in np.flatnonzero(step > 0):
+        unknown = np.isnan(filled[position])
+        filled[position, unknown] = filled[position - 1, unknown]
+    where, variable = np.nonzero(~np.isnan(filled))
+    return replace(
+        ragged,
+        cell_offsets=np.searchsorted(where, ragged.step_offsets).astype(np.int64),
+        cell_step=step[where].astype(np.int32),
+        cell_variable=variable.astype(np.uint16),
+        cell_value=filled[where, variable],
+        cell_age=np.zeros(len(where), np.float32),
+    )
+
+
+@pytest.mark.parametrize("regular", [True, False])
+def test_charting_the_same_values_more_often_is_seen_in_the_process_alone(regular: bool) -> None:
+    ragged = _ragged([20, 31, 1, 9, 14], regular=regular)
+    often = _charted_again(ragged)
+    assert len(often.cell_step) > 2 * len(ragged.cell_step)
+    for which in f.MATRICES:
+        one, other = (f.row_matrix(each, range(5), SCALER, which) for each in (ragged, often))
+        assert np.array_equal(one, other, equal_nan=True) == (which != "window"), which
+
+
+def test_without_the_process_the_unknown_is_the_train_median() -> None:
+    rows = f.row_matrix(_ragged([20, 31]), [0, 1], SCALER, "window_values")
+    assert np.isfinite(rows).all()
+    sodium = [i for i, n in enumerate(f.feature_names("window_values", VARIABLES, STATICS)) if n.startswith("sodium")]
+    assert (rows[:20, sodium] == 0).all(), "never measured in the first stay"
+
+
 @pytest.mark.parametrize("t", [0, 5, 17])
 def test_what_comes_after_a_step_leaves_its_rows_bit_equal(t: int) -> None:
     batch = assemble(_ragged([25, 25, 25]), range(3), SCALER)
@@ -103,13 +156,14 @@ def test_batch_mates_padding_and_order_are_irrelevant(regular: bool) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 512])
-@pytest.mark.parametrize("which", ["window", "elapsed"])
+@pytest.mark.parametrize("which", list(f.MATRICES))
 def test_row_matrix_gives_real_steps_in_the_order_of_stays(chunk: int, which: str) -> None:
     ragged = _ragged([20, 31, 1, 9, 14])
     stays = [4, 1, 0, 2]
     rows = f.row_matrix(ragged, stays, SCALER, which, chunk=chunk)
     hours = np.concatenate([ragged.hours[ragged.step_offsets[s] : ragged.step_offsets[s + 1]] for s in stays])
-    assert np.array_equal(rows[:, -1], hours.astype(np.float32))
+    if which != "last":
+        assert np.array_equal(rows[:, -1], hours.astype(np.float32))
     assert rows.shape == (66, len(f.feature_names(which, VARIABLES, STATICS)))
     alone = f.MATRICES[which](assemble(ragged, [1], SCALER))[0]
     assert np.array_equal(rows[14:45], alone, equal_nan=True)

@@ -57,3 +57,8 @@ def test_validation_and_seed_change_the_fit_but_a_seed_repeats_it() -> None:
     one, two, other = (GradientBoosting().fit(rows, label, validation=held, seed=s).logits(rows) for s in (1, 1, 2))
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
+
+
+def test_the_observation_process_can_be_left_out() -> None:
+    assert GradientBoosting().features == "window"
+    assert GradientBoosting(observation_process=False).features == "window_values"

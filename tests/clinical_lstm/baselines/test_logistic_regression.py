@@ -52,3 +52,8 @@ def test_thinned_rows_keep_the_base_rate() -> None:
     rare = (label == 1) & (np.arange(20_000) % 10 == 0)
     logits = LogisticRegression(strengths=[1.0], max_rows=5000).fit(rows, rare.astype(int)).logits(rows)
     assert (1 / (1 + np.exp(-logits))).mean() == pytest.approx(rare.mean(), rel=0.1)
+
+
+def test_the_observation_process_can_be_left_out() -> None:
+    assert LogisticRegression().features == "window"
+    assert LogisticRegression(observation_process=False).features == "window_values"

@@ -7,6 +7,7 @@ import pytest
 from clinical_lstm.artifacts import Cohort
 from clinical_lstm.calibration import Calibrator, fit
 from clinical_lstm.errors import InputError
+from clinical_lstm.metrics.rules import RULES
 from clinical_lstm.metrics.utility import gain, hours_from_onset, normalised_utility
 from clinical_lstm.training import operating
 from clinical_lstm.training.data import training_data
@@ -99,11 +100,10 @@ def test_threshold_is_on_the_calibrated_risk() -> None:
 
 def test_unknown_rule_and_kind_are_refused() -> None:
     logits, rows = ward()
-    with pytest.raises(InputError, match="did you mean 'youden'"):
+    with pytest.raises(InputError, match=r"did you mean '?youden"):
         thresholds(logits, rows, [Calibrator()] * 2, TARGETS, "yoden")
-    with pytest.raises(InputError, match="did you mean 'platt'"):
+    with pytest.raises(InputError, match=r"did you mean '?platt"):
         calibrate(logits, rows, "plat")
-    assert operating.RULES == ["youden", "cinc2019"]
 
 
 def test_rows_take_splits_of_any_string_type(tiny_cohort: Cohort) -> None:
@@ -111,3 +111,59 @@ def test_rows_take_splits_of_any_string_type(tiny_cohort: Cohort) -> None:
     stays = tiny_cohort.table("stays.parquet")
     as_text = rows_of(data.tensors, stays.with_columns(pl.col("split").cast(pl.String)), data.label)
     assert np.array_equal(as_text.split, rows_of(data.tensors, stays, data.label).split)
+
+
+def as_predictions(logits: np.ndarray, rows: Rows) -> pl.DataFrame:
+    """Return the rows as `schemas.Predictions` says them (of all splits, at risk or not), target by target."""
+    parts = []
+    for k, (complication, horizon) in enumerate(TARGETS):
+        known = rows.label[:, k] >= 0
+        parts.append(
+            pl.DataFrame(
+                {
+                    "stay_id": [f"s{i:03d}" for i in rows.stay],
+                    "split": rows.split,
+                    "hours": rows.hours,
+                    "complication": [complication] * len(known),
+                    "horizon_hours": [horizon] * len(known),
+                    "risk": 1 / (1 + np.exp(-logits[:, k])),
+                    "label": np.where(known, rows.label[:, k], 0).astype(np.int8),
+                    "at_risk": known,
+                }
+            )
+        )
+    return pl.concat(parts)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_thresholds_of_risks_are_those_of_the_logits(rule: str) -> None:
+    logits, rows = ward()
+    table = as_predictions(logits, rows)
+    expected = thresholds(logits, rows, [Calibrator()] * 2, TARGETS, rule)
+    found = operating.thresholds_of_risks(table, rule)
+    assert list(found) == TARGETS
+    assert list(found.values()) == pytest.approx([t["threshold"] for t in expected], abs=1e-15)
+    assert operating.thresholds_of_risks(table.sample(fraction=1, shuffle=True, seed=1), rule) == found
+    assert operating.thresholds_of_risks(table.filter(split="val"), rule) == found, "other splits have no say"
+    assert operating.thresholds_of_risks(table.filter(pl.col("split") != "val"), rule) == {}
+
+
+def test_a_threshold_is_that_of_the_metric() -> None:
+    label, risk = np.array([0, 1, 0, 0, 1, 1]), np.array([0.1, 0.3, 0.4, 0.2, 0.6, 0.9])
+    stay, hours = np.array(["a", "a", "b", "b", "c", "c"]), np.array([1.0, 2.0, 1.0, 2.0, 1.0, 2.0])
+    youden = operating.threshold_of("youden", label, risk, stay, hours)
+    assert youden == 0.6, "two of three found and no false alarm; 0.3 finds all with one of three"
+    gains = gain(hours_from_onset(stay, hours, label))
+    best = max(normalised_utility(gains, risk >= t) for t in risk)
+    found = operating.threshold_of("cinc2019", label, risk, stay, hours)
+    assert normalised_utility(gains, risk >= found) == pytest.approx(best)
+    assert found == 0.1, "the row an hour before the first label 1 is worth an alarm too, false ones are cheap"
+
+
+def test_rows_that_no_threshold_can_divide() -> None:
+    hours, stay, risk = np.array([1.0, 2.0]), np.array(["a", "a"]), np.array([0.2, 0.3])
+    for label in (np.zeros(2), np.ones(2)):
+        assert np.isnan(operating.threshold_of("youden", label, risk, stay, hours))
+    assert operating.threshold_of("cinc2019", np.zeros(2), risk, stay, hours) == 1.0, "nothing to win: never alarm"
+    with pytest.raises(InputError, match=r"no threshold rule 'yuden': did you mean '?youden"):
+        operating.threshold_of("yuden", np.zeros(2), risk, stay, hours)
