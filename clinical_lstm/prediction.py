@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 
@@ -13,6 +13,7 @@ from clinical_lstm.data.cleaning import clean, clean_stays
 from clinical_lstm.data.task import Task
 from clinical_lstm.errors import InputError
 from clinical_lstm.inference import Predictor, predictions_table
+from clinical_lstm.metrics.alarms import Policy, raised
 from clinical_lstm.sources.base import Extract, stays_table
 from clinical_lstm.variables import static_names
 
@@ -46,6 +47,32 @@ def predict(run: Run, predictor: Predictor, extracts: Iterable[Extract]) -> Iter
         risks = predictor.risks(ragged, asked=outcome.asked)[outcome.asked]
         found = predictions_table(rows, stays.with_columns(pl.lit("new").alias("split")), risks)
         yield schemas.check(schemas.Predictions, found, "predictions"), rejects
+
+
+def with_alarms(predictions: pl.DataFrame, policies: Mapping[tuple[str, float], Policy]) -> pl.DataFrame:
+    """Return `schemas.Predictions` with a column `alarm`: whether the policy rings; null for a target without one.
+
+    Nothing rings inside an episode or after the first one, as far as the data tell.
+    """
+    rows = predictions.with_row_index("row").sort("complication", "horizon_hours", "stay_id", "hours")
+    own = ["complication", "horizon_hours", "stay_id"]
+    followed = pl.col("follow_up_hours").is_not_null()
+    waiting = followed | (~followed & ~pl.col("after_onset")).all().over(own)  # or nothing is known of the whole stay
+    ended = pl.when(~pl.col("waiting")).then("hours").forward_fill().over(own).fill_null(float("nan"))
+    rows = rows.with_columns(waiting.alias("waiting")).with_columns(
+        ended.alias("ended"), alarm=pl.lit(None, pl.Boolean)
+    )
+    parts = [rows.clear()]
+    for (complication, horizon), part in rows.group_by("complication", "horizon_hours", maintain_order=True):
+        policy = policies.get((str(complication), float(str(horizon))))
+        if policy is not None:
+            heard = part.filter("waiting")
+            hours, risk, ends = (heard[name].to_numpy() for name in ("hours", "risk", "ended"))
+            rings = raised(heard["stay_id"].rank("dense").to_numpy(), hours, risk, policy, ends)
+            ringing = heard.filter(pl.Series(rings))["row"]
+            part = part.with_columns(alarm=pl.col("row").is_in(ringing.implode()))
+        parts.append(part)
+    return pl.concat(parts).sort("row").drop("row", "waiting", "ended")
 
 
 def extract_of(table: pl.DataFrame) -> Extract:

@@ -25,12 +25,11 @@ from clinical_lstm import schemas
 from clinical_lstm.artifacts import Cohort, Directory, Run, digest, read_json, write_table
 from clinical_lstm.data.task import Task
 from clinical_lstm.errors import InputError, closest
-from clinical_lstm.evaluation.comparison import require_same_rows
-from clinical_lstm.evaluation.ranking import sample
+from clinical_lstm.evaluation.differences import require_same_rows
+from clinical_lstm.evaluation.ranking import sample_all
 from clinical_lstm.evaluation.rows import scored
 from clinical_lstm.inference import ready_threads
-from clinical_lstm.training.baseline import baseline, thresholds_of
-from pipelines import comparison, evaluate, places, stage, train
+from pipelines import comparison, judging, places, stage, train
 from pipelines.candidates import candidates
 from pipelines.comparison import FILES, Judged
 from pipelines.tracking import Tracker
@@ -43,6 +42,7 @@ KEYS = [
     "trainer",
     "baseline",
     "evaluation",
+    "alarm",
     "seed",
     "out",
     "tracking",
@@ -58,7 +58,7 @@ def main(config: DictConfig) -> Directory:
     cohort, seeds, split = places.cohort_of(config), _seeds(config.seeds), _split(config.evaluation.split)
     chosen = candidates(config, cohort.verify())
     runs = {name: [_trained(own, seed, cohort) for seed in seeds] for name, own in chosen.items()}
-    settings = [places.plain(config.baseline), places.plain(config.evaluation), config.seed]
+    settings = [*(places.plain(config[name]) for name in ("baseline", "evaluation", "alarm")), config.seed]
     every = [run for own in runs.values() for run in own]
     place = _place(config, cohort, digest([[run.name for run in every], settings])[:6])
     key = digest([[(run.marker("train") or {}).get("outputs") for run in every], settings])
@@ -110,37 +110,22 @@ def _trained(config: DictConfig, seed: int, cohort: Cohort) -> Run:
 
 def _judge(cohort: Cohort, runs: dict[str, list[Run]], config: DictConfig) -> Judged:
     """Return the resampled scores of every run and baseline, all on the rows of the first run."""
-    evaluation, training = (
-        places.plain(config.evaluation),
-        next(iter(runs.values()))[0].json("manifest.json")["training"],
-    )
+    training = next(iter(runs.values()))[0].json("manifest.json")["training"]
     made: dict[str, list[Directory]] = {name: list(own) for name, own in runs.items()}
-    for name, spec in places.plain(config.baseline).items():
-        print(f"compare: baseline {name}")
-        settings = (training["weighting"], training["calibration"], training["threshold"])
-        made[name] = [baseline(cohort, spec, *settings, config.seed)]
-    utility = Task.of(cohort.json("manifest.json")["task"]).after_onset_hours is not None
-    judged: Judged = {}
+    made |= {name: [place] for name, place in judging.baselines_of(config, cohort, training, "compare").items()}
+    protocol, alarm = judging.protocol(config, Task.of(cohort.json("manifest.json")["task"])), judging.budget(config)
+    samples: Judged = {}
     first: pl.DataFrame | None = None
     for name, own in made.items():
         for place in own:
-            print(f"compare: scoring {place.name} ({evaluation['replicates']} bootstrap replicates)")
-            table = scored(_predictions(place, cohort), evaluation["split"], f"the predictions of {place.name}")
+            print(f"compare: scoring {place.name} ({protocol.replicates} bootstrap replicates)")
+            one = judging.judged(place, cohort, alarm)
+            table = scored(one.table, protocol.split, f"the predictions of {place.name}")
             first = table if first is None else first
             require_same_rows(first, table, (next(iter(made)), name))
-            found = sample(table, name, thresholds_of(place.path), evaluation["replicates"], config.seed, utility)
-            judged.setdefault(name, []).append((place.name, found))
-    return judged
-
-
-def _predictions(place: Directory, cohort: Cohort) -> pl.DataFrame:
-    """Return the predictions of a baseline, or of a run, where they are written unless they are there."""
-    if isinstance(place, Run):
-        key = digest((place.marker("train") or {}).get("outputs"))
-        if not place.is_done("predictions", key):
-            write_table(place.path / "predictions.parquet", evaluate.predict_judged(place, cohort))
-            place.mark("predictions", key, ["predictions.parquet"])
-    return place.table("predictions.parquet")
+            found = sample_all(table, name, one.operation, protocol)
+            samples.setdefault(name, []).append((place.name, found))
+    return samples
 
 
 if __name__ == "__main__":

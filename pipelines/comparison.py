@@ -11,14 +11,15 @@ import polars as pl
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import Cohort, Directory, Run, atomic_file, write_json, write_table
 from clinical_lstm.data.task import within
-from clinical_lstm.evaluation.latency import step_seconds
-from clinical_lstm.evaluation.ranking import Sample, rank
+from clinical_lstm.evaluation.ranking import Samples, rank
 from clinical_lstm.inference import Predictor
+from clinical_lstm.streaming import Ward, obstacle
+from clinical_lstm.streaming.latency import step_seconds
 
 FILES = ["comparison.parquet", "comparison.csv", "comparison.json"]
 SHOWN = ["auroc", "auprc", "utility_cinc2019"]
 STEPS = 200  # of the latency
-Judged = dict[str, list[tuple[str, Sample]]]  # predictor -> (directory, sample) of every seed
+Judged = dict[str, list[tuple[str, Samples]]]  # predictor -> (directory, sample) of every seed
 
 
 def write(place: Directory, cohort: Cohort, judged: Judged, runs: dict[str, list[Run]], split: str) -> None:
@@ -41,13 +42,14 @@ def write(place: Directory, cohort: Cohort, judged: Judged, runs: dict[str, list
 def cost(name: str, runs: list[Run]) -> dict[str, Any]:
     """Return what a model costs: weights, training wall time per epoch (median of its runs), latency of one step.
 
-    The latency is the median of 200 steps for one patient on one thread, from raw observations to risks.
+    The latency is the median of 200 steps for one patient on one thread, from measurements to risks and alarms; None
+    for what cannot be streamed.
     """
     if not runs:
         return {"predictor": name, "model": False}
     timings = [run.json("timing.json") for run in runs if (run.path / "timing.json").is_file()]
     predictor = Predictor.load(runs[0])
-    steps = step_seconds(predictor.model, predictor.scaler, steps=STEPS) if predictor.model.causal else None
+    steps = None if obstacle(predictor) else step_seconds(Ward.load(runs[0]), steps=STEPS).sum(axis=1)
     return {
         "predictor": name,
         "model": True,
@@ -96,11 +98,12 @@ def show(facts: dict[str, Any], table: pl.DataFrame) -> None:
     print("s / epoch: wall time of the training / epochs. ms / step: one patient, raw values to risks, one thread.\n")
 
 
-def _single(name: str, model: bool, directory: str, found: Sample) -> dict[str, Any]:
+def _single(name: str, model: bool, directory: str, found: Samples) -> dict[str, Any]:
     """Return what one run reached, undefined values as null."""
     values = [
         {"complication": c, "horizon_hours": h, "metric": metric, "value": value if math.isfinite(value) else None}
-        for (c, h, metric), value in found.values.items()
+        for (c, h), sample in found.items()
+        for metric, value in sample.values.items()
     ]
     return {"predictor": name, "model": model, "name": directory, "values": values}
 

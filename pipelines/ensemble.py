@@ -18,7 +18,7 @@ from clinical_lstm.errors import InputError
 from clinical_lstm.inference import ready_threads
 from clinical_lstm.training.ensemble import ensemble
 from pipelines import places, stage
-from pipelines.evaluate import cohort_behind
+from pipelines.judging import cohort_behind
 from pipelines.tracking import Tracker
 
 KEYS = ["runs", "run", "cohort", "tracking"]

@@ -1,126 +1,125 @@
-"""A run -> how good it is: predictions, scores with intervals, curves, beside the baselines on the same rows.
+"""A run -> how good it is: scores with intervals, subgroups, alarms, beside the baselines on the same rows.
 
   clinical-lstm evaluate run=NAME
-  clinical-lstm evaluate run=last evaluation.replicates=200 baseline=[elapsed_time]
+  clinical-lstm evaluate run=last evaluation.replicates=200 baseline=[elapsed_time,news2] alarm.budget=0.2
+  clinical-lstm evaluate run=[A,B]                         several runs: paired differences on the same rows
+  clinical-lstm evaluate cohort=NAME predictions=FILE      risks of another tool, beside the baselines
 
-Writes predictions.parquet, scores.parquet and curves.parquet into the run. Intervals are from a bootstrap of patients.
+Writes predictions, scores, curves, gaps (Parquet), summary.json and alarms.json, the alarm policy that `predict` uses,
+into the run; of several runs, or of a file, into artifacts/comparisons or `out`. FILE (.parquet, .csv) has stay_id,
+hours, complication, horizon_hours and risk for the val and test rows of the cohort. Intervals: patients resampled.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import polars as pl
 from omegaconf import DictConfig
 
-from clinical_lstm import schemas
-from clinical_lstm.artifacts import Cohort, Run, digest, write_table
-from clinical_lstm.batch import Ragged
-from clinical_lstm.data.task import Task, within
+from clinical_lstm.artifacts import Cohort, Directory, Run, digest, write_json, write_table
+from clinical_lstm.data.task import Task
 from clinical_lstm.errors import InputError
-from clinical_lstm.evaluation import evaluate, paired_difference
-from clinical_lstm.inference import Predictor, predictions_table, ready_threads
-from clinical_lstm.training.baseline import baseline, thresholds_of
-from pipelines import places, stage
+from clinical_lstm.evaluation import Evaluated, Judged, evaluate
+from clinical_lstm.evaluation.foreign import foreign_predictions
+from clinical_lstm.evaluation.operation import operations, record
+from clinical_lstm.evaluation.summary import summarise
+from clinical_lstm.inference import ready_threads
+from clinical_lstm.training.operating import thresholds_of_risks
+from pipelines import judging, places, stage, verdict
 from pipelines.tracking import Tracker
 
-KEYS = ["run", "cohort", "baseline", "evaluation", "seed", "tracking"]
-SHOWN = ["auroc", "auprc", "utility_cinc2019", "utility_pre_onset", "calibration_slope"]
+KEYS = ["run", "cohort", "predictions", "baseline", "evaluation", "alarm", "trainer", "seed", "out", "tracking"]
+TABLES = ["scores.parquet", "curves.parquet", "gaps.parquet", "summary.json"]
 
 
-def main(config: DictConfig) -> Run:
-    """Judge a run on the split that `evaluation.split` names."""
+def main(config: DictConfig) -> Directory:
+    """Judge a run, several runs side by side, or the risks of another tool."""
     ready_threads(config.runtime.threads)
-    run = places.existing_run(config)
+    if config.predictions:
+        return _another_tool(config)
+    runs = places.existing_runs(config)
+    return _side_by_side(config, runs) if len(runs) > 1 else _one_run(config, runs[0])
+
+
+def _one_run(config: DictConfig, run: Run) -> Run:
     manifest = run.verify()
-    cohort = cohort_behind(config, manifest)
-    baselines, evaluation = places.plain(config.baseline), places.plain(config.evaluation)
-    key = digest([(run.marker("train") or {}).get("outputs"), baselines, evaluation, config.seed])
+    cohort = judging.cohort_behind(config, manifest)
+    settings = [places.plain(config[name]) for name in ("baseline", "evaluation", "alarm")]
+    key = digest([(run.marker("train") or {}).get("outputs"), settings, config.seed])
     if run.is_done("evaluate", key):
         print(f"evaluate: {run.path} is up to date")
-        _summarise(run, evaluation["split"])
+        verdict.show(run, config.evaluation.split)
         return run
-    task = Task.of(manifest["task"])
-    tables = {"model": (predict_judged(run, cohort), thresholds_of(run.path))}
-    write_table(run.path / "predictions.parquet", tables["model"][0])
-    training = manifest["training"]
-    for name, spec in baselines.items():
-        print(f"evaluate: baseline {name}")
-        made = baseline(
-            cohort, spec, training["weighting"], training["calibration"], training["threshold"], config.seed
-        )
-        tables[name] = (made.table("predictions.parquet"), thresholds_of(made.path))
-    _score(run, tables, task, evaluation, config.seed)
-    run.mark("evaluate", key, ["predictions.parquet", "scores.parquet", "curves.parquet"], split=evaluation["split"])
+    alarm = judging.budget(config)
+    tables = {"model": judging.judged(run, cohort, alarm)}
+    for name, place in judging.baselines_of(config, cohort, manifest["training"], "evaluate").items():
+        tables[name] = judging.judged(place, cohort, alarm)
+    _write(run, tables, cohort, judging.protocol(config, Task.of(manifest["task"])))
+    write_json(run.path / "alarms.json", record(tables["model"].operation, alarm))
+    run.mark("evaluate", key, ["predictions.parquet", "alarms.json", *TABLES], split=config.evaluation.split)
     Tracker(places.plain(config.tracking), config.paths.artifacts, run).publish()
-    _summarise(run, evaluation["split"])
+    verdict.show(run, config.evaluation.split)
     print(f"evaluate: wrote {run.path}; next: clinical-lstm explain run={run.name}")
     return run
 
 
-def cohort_behind(config: DictConfig, manifest: dict) -> Cohort:
-    """Return the cohort a run was trained on; raises InputError when it has been made anew from other data since."""
-    cohort = places.named_cohort(config, config.cohort or manifest["cohort"])
-    cohort.verify()
-    outputs = (cohort.marker("prepare") or {}).get("outputs")
-    if digest(outputs) != manifest["cohort_outputs"]:
-        raise InputError(
-            f"{cohort.path} is not what run {manifest['name']} was trained on, or was prepared anew; train again"
-        )
-    return cohort
+def _side_by_side(config: DictConfig, runs: list[Run]) -> Directory:
+    """Judge several runs on identical rows; the first is compared with each other one."""
+    alarm = judging.budget(config)
+    manifests = {run.name: run.verify() for run in runs}
+    cohorts = {run.name: judging.cohort_behind(config, manifests[run.name]) for run in runs}
+    tables = {run.name: judging.judged(run, cohorts[run.name], alarm) for run in runs}
+    first = runs[0].name
+    place = _place(config, f"{first}-beside-{digest([run.name for run in runs[1:]])[:6]}")
+    _write(place, tables, cohorts[first], judging.protocol(config, Task.of(manifests[first]["task"])))
+    verdict.show(place, config.evaluation.split)
+    print(f"evaluate: wrote {place.path}")
+    return place
 
 
-def predict_judged(run: Run, cohort: Cohort) -> pl.DataFrame:
-    """Return the predictions for all stays outside the train split."""
-    stays, labels = cohort.table("stays.parquet"), cohort.table("labels")
-    tensors = Ragged.load(cohort.path / "tensors")
-    judged = (stays["split"] != "train").to_numpy()
-    risks = Predictor.load(run).risks(tensors, np.flatnonzero(judged), cohort.array("asked.npy"))
-    rows = np.repeat(judged, tensors.lengths) & cohort.array("asked.npy")
-    of_judged = labels["stay_id"].is_in(stays.filter(judged)["stay_id"].to_list())
-    table = predictions_table(labels.filter(of_judged), stays, risks[rows])
-    return schemas.check(schemas.Predictions, table, "predictions")
+def _another_tool(config: DictConfig) -> Directory:
+    """Judge a file of risks for the stays of a cohort, beside the baselines; thresholds are chosen on its val rows."""
+    if not config.cohort:
+        raise InputError("predictions=FILE are risks for the stays of a cohort: say which, cohort=NAME")
+    cohort = places.named_cohort(config, config.cohort)
+    task, file = Task.of(cohort.verify()["task"]), Path(config.predictions)
+    splits = ["val", config.evaluation.split]
+    table = foreign_predictions(file, cohort.table("labels"), cohort.table("stays.parquet"), splits)
+    alarm, training = judging.budget(config), places.plain(config.trainer)
+    thresholds = thresholds_of_risks(table, training["threshold"])
+    tables = {file.stem: Judged(table, operations(table, thresholds, alarm, str(file)))}
+    for name, made in judging.baselines_of(config, cohort, training, "evaluate").items():
+        tables[name] = judging.judged(made, cohort, alarm)
+    place = _place(config, f"{cohort.name}-{file.stem}")
+    _write(place, tables, cohort, judging.protocol(config, task))
+    verdict.show(place, config.evaluation.split)
+    print(f"evaluate: wrote {place.path}")
+    return place
 
 
-def _score(run: Run, tables: dict, task: Task, evaluation: dict, seed: int) -> None:
-    """Write the scores and curves of the model and the baselines, and the paired differences between them."""
-    utility = task.after_onset_hours is not None  # the task counts rows as the official score does
-    common = {"replicates": evaluation["replicates"], "seed": seed, "split": evaluation["split"], "utility": utility}
-    scores, curves = [], []
-    for name, (table, thresholds) in tables.items():
-        print(f"evaluate: scoring {name} ({evaluation['replicates']} bootstrap replicates)")
-        found, lines = evaluate(table, name, thresholds, **common)
-        scores.append(found)
-        curves.append(lines)
-    model, cut = tables.pop("model")
-    for name, (table, thresholds) in tables.items():
-        scores.append(paired_difference(model, table, ("model", name), (cut, thresholds), **common))
-    write_table(run.path / "scores.parquet", pl.concat(scores))
-    write_table(run.path / "curves.parquet", pl.concat(curves))
+def _place(config: DictConfig, name: str) -> Directory:
+    return Directory(config.out or Path(config.paths.artifacts) / "comparisons" / name)
 
 
-def _summarise(run: Run, split: str) -> None:
-    """Print the numbers that matter, with intervals: one table per target, one line per predictor."""
-    scores = run.table("scores.parquet").filter(pl.col("subset") == "all")
-    for (complication, horizon), own in scores.group_by("complication", "horizon_hours", maintain_order=True):
-        counts = own.row(0, named=True)
-        prevalence = counts["n_positives"] / max(counts["n_rows"], 1)
-        print(f"\n{complication} {within(horizon)}, {split} split: {counts['n_stays']:,} stays, "
-              f"{counts['n_rows']:,} rows, prevalence {prevalence:.2%}; 95 % intervals by patient")  # fmt: skip
-        metrics = [metric for metric in SHOWN if metric in own["metric"].to_list()]
-        print(f"{'':28}" + "".join(f"{metric:26}" for metric in metrics))
-        for name in own["predictor"].unique(maintain_order=True):
-            found = {row["metric"]: row for row in own.filter(pl.col("predictor") == name).iter_rows(named=True)}
-            print(f"{name:28}" + "".join(f"{_cell(found.get(metric)):26}" for metric in metrics))
-    print()
-
-
-def _cell(row: dict | None) -> str:
-    if row is None:
-        return ""
-    bounds = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
-    return "undefined" if row["value"] is None else f"{row['value']:.3f}{bounds}"
+def _write(place: Directory, tables: Mapping[str, Judged], cohort: Cohort, protocol: Any) -> None:
+    """Judge the predictors and write what was found."""
+    print(f"evaluate: scoring {', '.join(tables)} ({protocol.replicates} replicates)", flush=True)
+    found: Evaluated = evaluate(tables, cohort.table("stays.parquet"), protocol)
+    write_table(place.path / "scores.parquet", found.scores)
+    write_table(place.path / "curves.parquet", found.curves)
+    write_table(place.path / "gaps.parquet", found.gaps)
+    first = next(iter(tables))
+    listed = found.scores.select("complication", "horizon_hours").unique(maintain_order=True).rows()
+    write_json(
+        place.path / "summary.json",
+        [
+            {"complication": c, "horizon_hours": h, **summarise(found.scores, found.gaps, (c, h), first)._asdict()}
+            for c, h in listed
+        ],
+    )
 
 
 if __name__ == "__main__":

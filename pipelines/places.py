@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 import clinical_lstm
-from clinical_lstm.artifacts import Cohort, Run, digest
+from clinical_lstm.artifacts import Cohort, Run, digest, read_json
 from clinical_lstm.errors import InputError
 from clinical_lstm.sources.archive import fingerprint as fingerprint_of
 
@@ -34,8 +34,24 @@ def new_run(config: DictConfig, cohort: Cohort) -> Run:
     return Run(_folder(config, "runs", config.run or f"{cohort.name}-{config.model.name}-s{config.seed}-{settings}"))
 
 
+def existing_runs(config: DictConfig) -> list[Run]:
+    """Return the runs that `run=[A,B]` names, each once; of one name, the one run."""
+    if not isinstance(config.run, ListConfig):
+        return [existing_run(config)]
+    runs = []
+    for name in config.run:
+        job = config.copy()
+        job.run = name
+        runs.append(existing_run(job))
+    if len({run.path for run in runs}) < max(len(runs), 1) or not runs:
+        raise InputError(f"run=[{', '.join(map(str, config.run))}]: name at least one run, each once")
+    return runs
+
+
 def existing_run(config: DictConfig) -> Run:
-    """Return the run that `run=` names: a name, a path, or `last` for the latest finished training."""
+    """Return the run that `run=` names: a name, path or MLflow run id, or `last` for the latest finished training."""
+    if config.run is not None and not isinstance(config.run, str):
+        raise InputError(f"run={config.run}: this stage takes one run; only evaluate takes several")
     folder = Path(config.paths.artifacts) / "runs"
     finished = [path.parent.parent for path in folder.glob("*/done/train.json")]
     latest = sorted(finished, key=lambda path: (path / "done" / "train.json").stat().st_mtime_ns)
@@ -46,7 +62,8 @@ def existing_run(config: DictConfig) -> Run:
         if not latest:
             raise InputError(f"there is no finished run in {folder}; make one with: clinical-lstm train cohort=...")
         return Run(latest[-1])
-    return Run(_folder(config, "runs", config.run))
+    linked = [path.parent for path in folder.glob("*/mlflow.json") if read_json(path)["run_id"] == config.run]
+    return Run(linked[0] if linked else _folder(config, "runs", config.run))
 
 
 def named_run(config: DictConfig, name: str) -> Run:

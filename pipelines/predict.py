@@ -3,7 +3,8 @@
   clinical-lstm predict run=NAME source=physionet2019 source.root=NEW_DATA out=predictions.parquet
   clinical-lstm predict run=last source=table source.root=FOLDER out=risks.csv
 
-The run directory is enough: no cohort, no MLflow. `out` ends with .parquet or .csv.
+The run directory is enough: no cohort, no MLflow. `out` ends with .parquet or .csv. Its column `alarm` says where the
+run's alarm policy (`clinical-lstm evaluate`) rings.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from omegaconf import DictConfig
 from clinical_lstm import plugins
 from clinical_lstm.artifacts import atomic_file, write_table
 from clinical_lstm.errors import InputError
-from clinical_lstm.inference import Predictor, ready_threads
-from clinical_lstm.prediction import predict
+from clinical_lstm.inference import Predictor, policies_of, ready_threads
+from clinical_lstm.prediction import predict, with_alarms
 from pipelines import places, stage
 
 KEYS = ["run", "source", "out"]
@@ -32,9 +33,10 @@ def main(config: DictConfig) -> Path:
     run = places.existing_run(config)
     predictor = Predictor.load(run)
     source = plugins.build("sources", places.plain(config.source))
+    policies = policies_of(run)
     tables, refused = [], 0
     for table, rejects in predict(run, predictor, source.extracts()):
-        tables.append(table)
+        tables.append(with_alarms(table, policies))
         refused += rejects.height
         print(f"predict: {sum(t['stay_id'].n_unique() for t in tables):,} stays")
     found = pl.concat(tables)
@@ -45,7 +47,8 @@ def main(config: DictConfig) -> Path:
     else:
         write_table(out, found)
     labels = "with labels" if found["label"].null_count() < found.height else "no labels"
-    print(f"predict: wrote {found.height:,} risks to {out} ({labels}; {refused:,} measurements refused)")
+    rung = f"{found['alarm'].sum():,} alarms" if policies else f"no alarms: clinical-lstm evaluate run={run.name} first"
+    print(f"predict: wrote {found.height:,} risks to {out} ({rung}; {labels}; {refused:,} measurements refused)")
     return out
 
 

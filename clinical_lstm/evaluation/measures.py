@@ -2,104 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 
+from clinical_lstm.evaluation.operation import Operation
 from clinical_lstm.evaluation.rows import Rows
-from clinical_lstm.metrics.calibration import BINS, CalibrationFit, ece_equal_mass, equal_width_bin
-from clinical_lstm.metrics.discrimination import NAN, Ranking
+from clinical_lstm.metrics.alarms import AlarmCurve, AlarmMeasures
+from clinical_lstm.metrics.replicates import Calibration, Decisions, Discrimination, NetBenefit, Reliability, Utility
 
-REPLICATE_TOLERANCE = 1e-3  # of the last Newton step; the error left is its square, far below the interval's own
+COMPARED = [
+    *("auroc", "auprc", "utility_cinc2019", "utility_pre_onset", "brier", "net_benefit"),
+    *("event_recall", "alarm_precision", "false_alarms_per_patient_day", "event_auprc"),
+]
+ERRORS = {"ece_equal_width", "ece_equal_mass", "ici", "e50", "e90", "emax", "brier_reliability"}  # noise raises them
+Family = Callable[..., Mapping[str, Any]]  # counts (P, R) or None
 
 
 class Measures:
-    """Discrimination, calibration, decisions at a threshold and (where asked) the challenge utility of `rows`.
+    """Discrimination, calibration, decisions at a threshold, alarms and (where asked) the challenge utility of `rows`.
 
-    Sums over rows are sums over patients of their own sums, so a replicate needs no pass over the rows for them:
+    Args:
+        compared: whether to compute only what predictors are compared on (`COMPARED`).
+        whole_stays: whether the rows are those of whole stays; of parts of stays there are no alarms to speak of.
 
-        total = sum over patients of count * (sum over the patient's rows)
-
-    Areas, the calibration line and bins of equal mass are no sums; they see each row weighing its patient's count.
     """
 
-    def __init__(self, rows: Rows, threshold: float, with_utility: bool) -> None:
-        self.rows, self.with_utility = rows, with_utility
-        self.patients = int(rows.patient.max(initial=-1)) + 1
-        self.ranking = Ranking(rows.label, rows.risk)
-        self.fit = CalibrationFit(rows.label, rows.risk)
-        self.line, self.shift = self.fit.line(), self.fit.in_the_large()
-        terms = _terms(rows, rows.risk >= threshold)
-        self.names = list(terms)
-        sums = [np.bincount(rows.patient, term, self.patients) for term in terms.values()]
-        self.sums = np.stack(sums, axis=1)  # (patients, terms)
-        cell = rows.patient * BINS + equal_width_bin(rows.risk)
-        self.excess = np.bincount(cell, rows.risk - rows.label, self.patients * BINS).reshape(self.patients, BINS)
+    def __init__(
+        self,
+        rows: Rows,
+        operation: Operation,
+        with_utility: bool,
+        compared: bool = False,
+        whole_stays: bool = True,
+    ) -> None:
+        parts = (rows.label, rows.risk, rows.patient, rows.patients)
+        self.compared = compared
+        self.families: list[Family] = [Discrimination(*parts), Reliability(*parts), _benefit(rows, operation)]
+        if with_utility:
+            gains = {"utility_cinc2019": rows.gain, "utility_pre_onset": rows.early_gain}
+            alarm = rows.risk >= operation.threshold
+            self.families.append(Utility(gains, alarm, rows.patient, rows.patients))
+        if whole_stays:
+            self.families.append(_alarms(rows, operation))
+        if not compared:
+            self.families += [Calibration(*parts), Decisions(*parts, threshold=operation.threshold)]
 
-    def __call__(self, count: np.ndarray | None = None) -> dict[str, float]:
-        """Return every metric with patient p drawn count[p] times (None: once); NaN where undefined."""
-        count, weight = self._weights(count)
-        return self._compared(count, weight) | self._calibrated(count, weight) | self._decided(count)
-
-    def compared(self, count: np.ndarray | None = None) -> dict[str, float]:
-        """Return only the metrics on which predictors are compared: both areas and the utilities."""
-        return self._compared(*self._weights(count))
-
-    def _weights(self, count: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-        return (np.ones(self.patients), None) if count is None else (count, count[self.rows.patient])
-
-    def _totals(self, count: np.ndarray) -> dict[str, float]:
-        # einsum, not a BLAS product: its order of summation does not depend on the number of threads
-        return dict(zip(self.names, np.einsum("p,pm->m", count, self.sums).tolist(), strict=True))
-
-    def _compared(self, count: np.ndarray, weight: np.ndarray | None) -> dict[str, float]:
-        auroc, auprc = self.ranking.areas(weight)
-        found = {"auroc": auroc, "auprc": auprc}
-        if self.with_utility:
-            total = self._totals(count)
-            found["utility_cinc2019"] = _ratio(total["won"], total["attainable"])
-            found["utility_pre_onset"] = _ratio(total["early_won"], total["early_attainable"])
-        return found
-
-    def _calibrated(self, count: np.ndarray, weight: np.ndarray | None) -> dict[str, float]:
-        slope, intercept, shift = *self.line, self.shift
-        if weight is not None:  # Newton's method starts at the solution for all rows
-            slope, intercept = self.fit.line(weight, self.line, REPLICATE_TOLERANCE)
-            shift = self.fit.in_the_large(weight, self.shift, REPLICATE_TOLERANCE)
-        total = self._totals(count)
-        excess = np.abs(np.einsum("p,pb->b", count, self.excess)).sum()
-        return {
-            "brier": _ratio(total["squared_error"], total["rows"]),
-            "calibration_slope": slope,
-            "calibration_intercept": intercept,
-            "calibration_in_the_large": shift,
-            "ece_equal_width": _ratio(float(excess), total["rows"]),
-            "ece_equal_mass": ece_equal_mass(self.rows.label, self.rows.risk, weight),
-        }
-
-    def _decided(self, count: np.ndarray) -> dict[str, float]:
-        total = self._totals(count)
-        rows, positives, alarms, true = (total[name] for name in ("rows", "positives", "alarms", "true_alarms"))
-        return {
-            "prevalence": _ratio(positives, rows),
-            "sensitivity": _ratio(true, positives),
-            "specificity": _ratio((rows - positives) - (alarms - true), rows - positives),
-            "ppv": _ratio(true, alarms),
-            "alarm_rate": _ratio(alarms, rows),
-        }
+    def __call__(self, counts: np.ndarray | None = None) -> dict[str, Any]:
+        """Return every metric, with patient p drawn counts[p, r] times (R,) or (None) once; NaN where undefined."""
+        found: dict[str, Any] = {}
+        for family in self.families:
+            found |= family(counts)
+        if counts is None:
+            found = {name: float(value) for name, value in found.items()}
+        return {name: found[name] for name in COMPARED if name in found} if self.compared else found
 
 
-def _terms(rows: Rows, alarm: np.ndarray) -> dict[str, np.ndarray]:
-    return {
-        "rows": np.ones(len(alarm)),
-        "positives": rows.label.astype(np.float64),
-        "alarms": alarm.astype(np.float64),
-        "true_alarms": (alarm & (rows.label == 1)).astype(np.float64),
-        "squared_error": (rows.risk - rows.label) ** 2,
-        "won": np.where(alarm, rows.gain, 0.0),
-        "attainable": np.maximum(rows.gain, 0.0),
-        "early_won": np.where(alarm, rows.early_gain, 0.0),
-        "early_attainable": np.maximum(rows.early_gain, 0.0),
-    }
+def _benefit(rows: Rows, operation: Operation) -> Family:
+    """Return net benefit at the operating threshold, and that of alarming on every row (none where it is 1: never)."""
+    if operation.threshold >= 1:
+        return _no_benefit
+    family = NetBenefit(rows.label, rows.risk, rows.patient, rows.patients, [operation.threshold])
+
+    def of(counts: np.ndarray | None) -> dict[str, Any]:
+        found = {name.split("@")[0]: value for name, value in family(counts).items()}
+        return {name: found[name] for name in ("net_benefit", "net_benefit_treat_all")}
+
+    return of
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else NAN
+def _no_benefit(counts: np.ndarray | None) -> dict[str, Any]:
+    size = () if counts is None else counts.shape[1]
+    return {"net_benefit": np.zeros(size), "net_benefit_treat_all": np.full(size, np.nan)}
+
+
+def _alarms(rows: Rows, operation: Operation) -> Family:
+    """Return what the policy does to patients and ward, and the area of the event-level curve; rows before onset."""
+    course = rows.course()
+    policy = operation.policy
+    measures = AlarmMeasures(course, policy)
+    curve = AlarmCurve(course, policy.silence_hours, policy.reset_hours)
+
+    def of(counts: np.ndarray | None) -> dict[str, Any]:
+        once = np.ones((rows.patients, 1)) if counts is None else counts
+        found = {**measures(once), "events": measures.totals(once)["events"], "event_auprc": curve.area(once)}
+        return {name: value[0] for name, value in found.items()} if counts is None else found
+
+    return of

@@ -13,11 +13,13 @@ from clinical_lstm import schemas
 from clinical_lstm.artifacts import Cohort, Run
 from clinical_lstm.errors import InputError
 from clinical_lstm.inference import Predictor
-from clinical_lstm.prediction import extract_of, predict
+from clinical_lstm.metrics.alarms import Policy, raised
+from clinical_lstm.prediction import extract_of, predict, with_alarms
 from clinical_lstm.sources.base import Extract
 from clinical_lstm.sources.physionet2019 import PhysioNet2019
 
 KEYS = ["stay_id", "hours"]
+TARGET = ("sepsis_label", 6.0)
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +180,90 @@ def test_rows_of_a_long_table_are_never_lost() -> None:
     assert found.observations["variable"].to_list() == ["lactate", None]
     assert found.stays.select("stay_id", "length_hours", "age_years").rows() == [("a", 2.0, None), ("b", 1.0, 2.0)]
     assert not found.labelled
+
+
+def _risks(risk: dict[str, list[float]], complication: str = "sepsis_label", horizon: float = 6.0) -> pl.DataFrame:
+    """Return predictions of which no outcome is known: stays by name, a row an hour from hour 1."""
+    names = [name for name, own in risk.items() for _ in own]
+    return pl.DataFrame(
+        {
+            "stay_id": names,
+            "patient_id": names,
+            "site": ["A"] * len(names),
+            "split": pl.Series(["new"] * len(names), dtype=schemas.Predictions.split.dtype),
+            "hours": [t + 1.0 for own in risk.values() for t in range(len(own))],
+            "complication": [complication] * len(names),
+            "horizon_hours": [horizon] * len(names),
+            "risk": [r for own in risk.values() for r in own],
+            "label": pl.Series([None] * len(names), dtype=pl.Int8),
+            "at_risk": [True] * len(names),
+            "after_onset": [False] * len(names),
+            "onset_hours": pl.Series([None] * len(names), dtype=pl.Float64),
+            "follow_up_hours": pl.Series([None] * len(names), dtype=pl.Float64),
+        }
+    )
+
+
+def _known(table: pl.DataFrame, episode: tuple[float, float], until: float) -> pl.DataFrame:
+    """Return the predictions with rows inside `episode` (both ends) not at risk, the others followed until `until`."""
+    inside = pl.col("hours").is_between(*episode)
+    return table.with_columns(
+        label=pl.lit(0, pl.Int8), at_risk=~inside, follow_up_hours=pl.when(~inside).then(pl.lit(until))
+    )
+
+
+def _rings(table: pl.DataFrame, policy: Policy) -> list[float]:
+    """Return the hours at which the policy rings."""
+    return with_alarms(table, {TARGET: policy}).filter("alarm")["hours"].to_list()
+
+
+def test_alarms_of_plain_stays_are_those_that_are_raised() -> None:
+    random = np.random.default_rng(0)
+    stays = {f"s{i:02d}": random.uniform(0.01, 0.99, 24).tolist() for i in range(30)}
+    table, policy = _risks(stays), Policy(0.7, silence_hours=3.0)
+    found = with_alarms(table, {TARGET: policy})
+    assert found.drop("alarm").equals(table), "rows and columns stay as they are"
+    stay = np.repeat(np.arange(30), 24)
+    assert found["alarm"].to_list() == raised(stay, *table.select("hours", "risk").to_numpy().T, policy).tolist()
+    assert 30 < found["alarm"].sum() < 0.3 * table.height
+    order = np.random.default_rng(1).permutation(table.height)
+    assert with_alarms(table[order], {TARGET: policy}).equals(found[order]), "in any order of rows"
+
+
+def test_a_target_without_a_policy_has_no_alarm_column_entry() -> None:
+    table = pl.concat([_risks({"a": [0.9, 0.2]}), _risks({"a": [0.95, 0.1]}, "death", 24.0)])
+    found = with_alarms(table, {TARGET: Policy(0.5)})
+    assert found["alarm"].to_list() == [True, False, None, None]
+    both = with_alarms(table, {TARGET: Policy(0.5), ("death", 24.0): Policy(0.99)})
+    assert both["alarm"].to_list() == [True, False, False, False]
+    assert with_alarms(table, {("sepsis_label", 12.0): Policy(0.5)})["alarm"].to_list() == [None] * 4
+    nothing = with_alarms(table.clear(), {TARGET: Policy(0.5)})
+    assert (nothing.height, nothing.schema["alarm"]) == (0, pl.Boolean)
+
+
+def test_nothing_rings_inside_an_episode_nor_within_the_reset_after_it() -> None:
+    table = _known(_risks({"a": [0.9] * 12}), (4.0, 7.0), 12.0)
+    assert _rings(table, Policy(0.5)) == [1, 2, 3, 8, 9, 10, 11, 12]
+    assert _rings(table, Policy(0.5, silence_hours=3.0)) == [1, 8, 11]
+    assert _rings(table, Policy(0.5, reset_hours=2.0)) == [1, 2, 3, 9, 10, 11, 12], "7 h is the end that the grid tells"
+    assert _rings(table, Policy(0.5, silence_hours=8.0)) == [1, 9], "the silence goes on through the episode"
+
+
+def test_nothing_rings_after_the_first_event_where_that_is_known() -> None:
+    table = _known(_risks({"a": [0.9] * 6, "b": [0.9] * 6}), (4.0, 6.0), 6.0)
+    late = table.with_columns(after_onset=~pl.col("at_risk"))
+    assert _rings(late, Policy(0.5)) == [1, 2, 3, 1, 2, 3]
+    everything = table.with_columns(after_onset=pl.lit(True), follow_up_hours=pl.lit(None, pl.Float64))
+    assert _rings(everything, Policy(0.5)) == [], "a stay that begins after its onset"
+
+
+def test_what_rings_in_a_run_is_what_was_waiting(risks: pl.DataFrame) -> None:
+    policy = Policy(float(risks["risk"].quantile(0.9) or 0), silence_hours=6.0)
+    found = with_alarms(risks, {TARGET: policy})
+    assert found["alarm"].null_count() == 0
+    assert found.filter(pl.col("follow_up_hours").is_null())["alarm"].sum() == 0
+    waiting = found.filter(pl.col("follow_up_hours").is_not_null()).sort(KEYS)
+    stay = np.unique(waiting["stay_id"].to_numpy(), return_inverse=True)[1]
+    expected = raised(stay, waiting["hours"].to_numpy(), waiting["risk"].to_numpy(), policy)
+    assert waiting["alarm"].to_list() == expected.tolist()
+    assert found.filter(pl.col("follow_up_hours").is_null()).height > 50 and expected.sum() > 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hydra import compose, initialize_config_dir
 
-from clinical_lstm.artifacts import Run
+from clinical_lstm.artifacts import Run, write_json
 from clinical_lstm.errors import InputError
 from pipelines import places
 from pipelines.config import CONF, register
@@ -38,6 +38,14 @@ def test_a_run_s_name_follows_model_trainer_and_seed(composed):
         for change in ([], ["seed=2"], ["model.hidden=3"], ["trainer.epochs=2"])
     }
     assert len(names) == 4
+
+
+def test_an_mlflow_run_id_means_the_run_that_links_to_it(composed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        write_json(tmp_path / "artifacts/runs" / name / "mlflow.json", {"run_id": name * 32, "uri": "sqlite:///x.db"})
+    assert places.existing_run(composed(f"run={'b' * 32}")).name == "b"
+    assert places.existing_run(composed(f"run={'c' * 32}")).name == "c" * 32
 
 
 def test_last_is_the_latest_finished_run(composed, tmp_path, monkeypatch):

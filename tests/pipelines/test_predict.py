@@ -34,6 +34,15 @@ def test_the_bits_of_evaluate_for_all_stays(alone, cli, tiny_source, evaluated):
     same = evaluated.join(found, on=KEY, suffix="_new", how="left", maintain_order="left")
     assert (same["risk"] == same["risk_new"]).all()
     assert (same["label"] == same["label_new"]).all()
+    assert 0 < found["alarm"].sum() < (found["risk"] >= 0).sum() and f"{found['alarm'].sum():,} alarms" in done.stdout
+
+
+def test_a_run_that_was_never_evaluated_has_risks_and_no_alarms(alone, cli, tiny_source, tmp_path):
+    shutil.copytree(alone / "model", tmp_path / "model")
+    (tmp_path / "model/alarms.json").unlink()
+    done = cli(tmp_path, "predict", "run=./model", f"source.root={tiny_source}", "out=all.parquet")
+    assert done.returncode == 0 and "clinical-lstm evaluate" in done.stdout
+    assert pl.read_parquet(tmp_path / "all.parquet")["alarm"].null_count() > 0
 
 
 def test_the_same_bits_for_one_stay_without_labels(alone, cli, tiny_source, evaluated, tmp_path):
