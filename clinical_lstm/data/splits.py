@@ -1,4 +1,7 @@
-"""Which patient is in which split: by a hash of the patient, so that neither order nor file layout matters."""
+"""Which patient is in which split: by a hash of the patient, so that neither order nor file layout matters.
+
+That asks what a model is worth where it was made. A site, or the latest patients, as test ask whether it travels.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from clinical_lstm.errors import InputError
+from clinical_lstm.errors import InputError, closest
 from clinical_lstm.schemas import SPLITS
+
+SHIFTED_YEAR = 2100  # de-identified dates (MIMIC) are moved behind it, each patient's by another time
 
 
 def assign(
@@ -22,6 +27,7 @@ def assign(
     fold: int | None = None,
     folds: int = 5,
     site: str | None = None,
+    temporal: bool = False,
     table: str | None = None,
 ) -> pl.DataFrame:
     """Return `stays` with a column `split`; all stays of a patient share it.
@@ -33,7 +39,10 @@ def assign(
         stays: `schemas.Stays`. positive: whether the stay has an event, aligned with `stays`.
         fractions: of train, val, calib and test; they sum to 1.
         fold: test is the patients of place in [fold / K, (fold + 1) / K), K = `folds`; the others share the rest.
-        site: test is this site's patients; the others share the other fractions.
+        site: test is every patient with a stay there; the others share the other fractions.
+        temporal: patients are ranked by the admission of their first stay instead (of equals, by their id): train, val,
+            calib, test in the order of time; `stratify` and `seed` play no part. Later stays of a patient go with the
+            first, so an early split may hold a stay that begins after the cut.
         table: a CSV with `patient_id` (or `stay_id`) and `split`, used as it is, or the `subject_splits.parquet` of a
             MEDS data set: train, held_out = test, tuning = val and calib, by halves of the hash.
 
@@ -42,24 +51,26 @@ def assign(
         return _given(stays, table)
     if set(fractions) != set(SPLITS) or abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) < 0:
         raise InputError(f"split.fractions must name {', '.join(SPLITS)} and sum to 1, not {dict(fractions)}")
-    if site is not None and fold is not None:
-        raise InputError(f"split.site={site} and split.fold={fold} both choose the test patients; give one of them")
+    ways = {"site": site, "fold": fold, "temporal": temporal or None}
+    asked = [f"split.{way}={value}" for way, value in ways.items() if value is not None]
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(asked)} each choose the test patients; give one of them")
+    if temporal:
+        return _join(stays, _cut(_by_time(stays), fractions))
     patients = _patients(stays, positive, stratify)
-    if site is None and fold is None:
-        return _join(stays, _cut(patients, fractions, stratify, seed))
     if site is not None:
-        sites = sorted(stays["site"].unique())
-        if site not in sites:
-            raise InputError(f"split.site={site} is no site of this data; there are: {', '.join(sites)}")
-        is_test = patients["site"] == site
-    else:
-        if not 0 <= (fold or 0) < folds:
+        is_test = _at_site(stays, patients, str(site))
+    elif fold is not None:
+        if not 0 <= fold < folds:
             raise InputError(f"split.fold must be in 0..{folds - 1}, not {fold}")
         is_test = (_place(patients, stratify, seed)["place"] * folds).floor() == fold
+    else:
+        return _join(stays, _cut(_place(patients, stratify, seed), fractions))
     rest = {name: share for name, share in fractions.items() if name != "test"}
     test = patients.filter(is_test).with_columns(pl.lit("test").alias("split"))
     # Another seed, so that the place among the rest does not depend on the fold.
-    return _join(stays, pl.concat([test, _cut(patients.filter(~is_test), rest, stratify, seed + 1)], how="diagonal"))
+    others = _cut(_place(patients.filter(~is_test), stratify, seed + 1), rest)
+    return _join(stays, pl.concat([test, others], how="diagonal"))
 
 
 def check_disjoint(stays: pl.DataFrame) -> int:
@@ -98,12 +109,40 @@ def _hash(seed: int, patient: str) -> float:
     return int.from_bytes(hashlib.blake2b(f"{seed}/{patient}".encode(), digest_size=6).digest(), "big") / 2.0**48
 
 
-def _cut(patients: pl.DataFrame, fractions: Mapping[str, float], stratify: bool, seed: int) -> pl.DataFrame:
-    """Add `split`: the one whose share of [0, 1) holds the patient's place, shares in the order of SPLITS."""
+def _at_site(stays: pl.DataFrame, patients: pl.DataFrame, site: str) -> pl.Series:
+    """Say of each patient whether any stay is at `site`: none of its stays may be trained on."""
+    sites = stays["site"].unique().to_list()
+    if site not in sites:
+        raise InputError(f"split.site={site} is no site of this data; {closest(site, sites)}")
+    found = patients["patient_id"].is_in(stays.filter(pl.col("site") == site)["patient_id"].unique().implode())
+    if found.all():
+        raise InputError(f"split.site={site}: every patient has a stay there, so that none is left to train on")
+    return found
+
+
+def _by_time(stays: pl.DataFrame) -> pl.DataFrame:
+    """Return the patients with their `place` in [0, 1): the rank of their first admission, of equals of their id."""
+    dated = stays["admission"] if "admission" in stays.columns else pl.Series([None] * stays.height, dtype=pl.Datetime)
+    unknown, shifted = dated.null_count(), int((dated.dt.year() >= SHIFTED_YEAR).sum())
+    if unknown:
+        raise InputError(
+            f"split.temporal needs the instant of every admission: {unknown:,} of {stays.height:,} stay(s) have none; "
+            "give the source a date of admission, or split by a hash (split=stratified)"
+        )
+    if shifted:
+        raise InputError(
+            f"split.temporal needs true dates: {shifted:,} of {stays.height:,} stay(s) are admitted in {SHIFTED_YEAR} "
+            "or later, as where each patient's dates were shifted to hide them; use a split that needs no order"
+        )
+    firsts = stays.group_by("patient_id").agg(pl.col("admission").min()).sort("admission", "patient_id")
+    return firsts.with_columns(((pl.int_range(pl.len()) + 0.5) / pl.len()).alias("place"))
+
+
+def _cut(patients: pl.DataFrame, fractions: Mapping[str, float]) -> pl.DataFrame:
+    """Add `split`: the one whose share of [0, 1) holds the patient's `place`, shares in the order of SPLITS."""
     names = [name for name in SPLITS if name in fractions]
     shares = np.cumsum([fractions[name] for name in names])
-    place = _place(patients, stratify, seed)["place"].to_numpy()
-    index = np.searchsorted(shares[:-1] / shares[-1], place, side="right")
+    index = np.searchsorted(shares[:-1] / shares[-1], patients["place"].to_numpy(), side="right")
     return patients.with_columns(pl.Series("split", [names[i] for i in index], pl.String))
 
 

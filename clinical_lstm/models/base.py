@@ -34,6 +34,7 @@ class SequenceModel(nn.Module, ABC):
 
     causal = True
     takes_static = False  # whether static variables may set the state before the first step (`inputs.static = state`)
+    needs_observation_process = False  # whether it is built on when things were measured (`inputs.observation_process`)
 
     def __init__(self, n_variables: int, n_static: int, inputs: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -45,11 +46,17 @@ class SequenceModel(nn.Module, ABC):
                 f"model.inputs.static=state: {type(self).__name__} has no state that static variables could set; "
                 f"choose inputs or none, or one of the models {able}"
             )
+        if self.needs_observation_process and not self.inputs.observation_process:
+            raise InputError(
+                f"model.inputs.observation_process=false: {type(self).__name__} is built on when each variable was "
+                "last measured; leave it true, or choose another model"
+            )
 
     def attach_head(self, width: int, targets: Sequence[Target], dropout: float, head: str = "cumulative") -> None:
         """Put the statistics, where they are asked for, dropout and the head on states of `width`."""
-        self.statistics = Statistics(self.inputs.n_variables) if self.inputs.statistics else None
-        width += Statistics.SIZE if self.inputs.statistics else 0
+        inputs = self.inputs
+        self.statistics = Statistics(inputs.n_variables, inputs.observation_process) if inputs.statistics else None
+        width += Statistics.SIZE if inputs.statistics else 0
         self.dropout = nn.Dropout(dropout)
         self.head = make_head(head, width, targets)
 
@@ -67,7 +74,7 @@ class SequenceModel(nn.Module, ABC):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Return what the heads see (B, T, H)."""
-        batch = self.inputs.disturb(batch)
+        batch = self.inputs.disturb(self.inputs.visible(batch))
         found = self.states(self.inputs(batch), batch)  # (B, T, H)
         if self.statistics is not None:
             summary, _ = self.statistics(batch, self.statistics.initial(batch.static))
@@ -85,6 +92,7 @@ class SequenceModel(nn.Module, ABC):
 
     def hidden_step(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """Return what the heads see (B, H) of one more step (a batch with T = 1) and the state after it."""
+        batch = self.inputs.visible(batch)
         if self.statistics is None:
             found, after = self.advance(self.inputs(batch), batch, state)  # (B, H)
         else:

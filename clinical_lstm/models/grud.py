@@ -38,6 +38,7 @@ class GRUD(SequenceModel):
     """
 
     takes_static = True
+    needs_observation_process = True
     PACE = 0.1  # W starts between 0 and twice this, over the number of variables
     NEVER = 1e30  # hours of the last step before the first one: d_1 is 0, and the state finite
 

@@ -34,6 +34,10 @@ class Inputs(nn.Module):
         decay: what was measured long ago fades towards the train median (`Decay`).
         static: static variables stand in every step (`inputs`), set the state before the first one (`state`, where the
             model has one), or are not seen (`none`).
+        observation_process: false hides when and how often anything was measured, habits of a ward that do not travel:
+            no mask, delta, decay and counts, whatever the other arguments say. Values carried forward are left. The
+            hours of the steps are hidden by no option: on a grid they are a clock, but with native event times
+            (`task.step_hours` null) they still tell when something was measured.
         statistics: running statistics of every variable stand beside the states (`Statistics`).
         variable_dropout, noise: how whole stays are disturbed in training (`hide`, `shake`).
 
@@ -50,6 +54,7 @@ class Inputs(nn.Module):
         delta: bool = True,
         hours: bool = True,
         decay: bool = False,
+        observation_process: bool = True,
         static: str = "inputs",
         statistics: bool = False,
         variable_dropout: float = 0.0,
@@ -57,7 +62,8 @@ class Inputs(nn.Module):
         **own: Any,
     ) -> None:
         super().__init__()
-        self.n_variables = n_variables
+        mask, delta, decay = (seen and observation_process for seen in (mask, delta, decay))
+        self.n_variables, self.observation_process = n_variables, observation_process
         self.mask, self.delta, self.hours, self.static, self.statistics = mask, delta, hours, static, statistics
         self.variable_dropout, self.noise = variable_dropout, noise
         self.decay = Decay(n_variables) if decay else None
@@ -77,6 +83,12 @@ class Inputs(nn.Module):
         if self.hours:
             parts.append(torch.log1p(batch.hours)[:, :, None] * self.SCALE)  # (B, T, 1)
         return torch.cat(parts, dim=2)  # (B, T, F)
+
+    def visible(self, batch: Batch) -> Batch:
+        """Return what may be seen of a batch: all, or as if every variable were measured anew at every step."""
+        if self.observation_process:
+            return batch
+        return batch._replace(mask=torch.ones_like(batch.mask), delta=torch.zeros_like(batch.delta))
 
     def disturb(self, batch: Batch) -> Batch:
         """Return whole stays as training shows them; outside training as they are."""

@@ -28,15 +28,16 @@ class Statistics(nn.Module):
         u_t = [log(1 + n_t) / 4 ; mean ; min ; max ; first ; last ; last - first] of every variable; 0 before the first
         y_t = GELU(W LN(u_t) + b)                                                                    (B, T, `SIZE`)
 
-    Every statistic is cumulative: one pass over a whole stay equals step by step.
+    Every statistic is cumulative: one pass over a whole stay equals step by step. Without `counts` n_t is left out, and
+    of a batch that hides what was measured when (`Inputs.visible`) the others are those of the values at every step.
     """
 
     SIZE = 32
 
-    def __init__(self, n_variables: int) -> None:
+    def __init__(self, n_variables: int, counts: bool = True) -> None:
         super().__init__()
-        self.n_variables = n_variables
-        width = 7 * n_variables
+        self.n_variables, self.counts = n_variables, counts
+        width = (6 + counts) * n_variables
         self.branch = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, self.SIZE), nn.GELU())
 
     def initial(self, static: Tensor) -> Running:
@@ -64,11 +65,11 @@ class Statistics(nn.Module):
             first=first.expand_as(values),
         )
 
-    @staticmethod
-    def describe(batch: Batch, running: Running) -> Tensor:
-        """Return u (B, T, 7 V)."""
+    def describe(self, batch: Batch, running: Running) -> Tensor:
+        """Return u (B, T, 7 V), without counts (B, T, 6 V)."""
         mean, first, last = running.total / running.number.clamp_min(1), running.first, batch.values
-        found = [torch.log1p(running.number) / 4, mean, running.lowest, running.highest, first, last, last - first]
+        count = [torch.log1p(running.number) / 4] if self.counts else []
+        found = [*count, mean, running.lowest, running.highest, first, last, last - first]
         seen = running.number > 0  # (B, T, V)
         return torch.cat([torch.where(seen, part, 0.0) for part in found], dim=2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,73 @@ def test_site_is_the_test_and_only_the_others_are_shared() -> None:
     assert set(table.filter(site="A")["split"]) == {"train", "val", "calib"}
 
 
+def test_site_may_be_any_name_and_a_number_on_the_command_line_is_one() -> None:
+    stays, event = cohort(60)
+    names = stays.with_columns(pl.col("site").replace({"A": "73", "B": "St. Mary's | west"}))
+    for asked, meant in [(73, "73"), ("73", "73"), ("St. Mary's | west", "St. Mary's | west")]:
+        table = splits.assign(names, event, REST, site=asked)  # type: ignore[arg-type]
+        assert set(table.filter(split="test")["site"]) == {meant}
+
+
+def test_no_patient_of_the_site_is_trained_on_whose_first_stay_was_elsewhere() -> None:
+    stays, event = cohort(60)
+    moved = stays.with_columns(site=pl.when(stay_id=pl.lit("p0s1")).then(pl.lit("B")).otherwise("site"))
+    assert moved.filter(patient_id="p0")["site"].to_list() == ["A", "B"]
+    for site in "AB":
+        table = splits.assign(moved, event, REST, site=site)
+        assert set(table.filter(pl.col("site") == site)["split"]) == {"test"}
+        assert of_patients(table)["p0"] == "test"
+
+
+def test_the_only_site_is_no_test() -> None:
+    stays, event = cohort(30)
+    with pytest.raises(InputError, match=r"split\.site=B: every patient has a stay there"):
+        splits.assign(stays.filter(site="B"), event.filter(stays["site"] == "B"), REST, site="B")
+
+
+def dated(days: list[int | None], year: int = 2020) -> tuple[pl.DataFrame, pl.Series]:
+    """Return one patient per day with two stays, the later one a year after the first, given in reverse."""
+    first = [None if day is None else datetime(year, 1, 1) + timedelta(day) for day in days]
+    later = [None if day is None else day + timedelta(365) for day in first]
+    stays, event = cohort(len(days))
+    admission = pl.Series([at for pair in zip(first, later) for at in pair], dtype=pl.Datetime("us"))
+    return stays.with_columns(admission=admission).reverse(), event.reverse()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
+def test_the_latest_patients_are_the_test(days: list[int]) -> None:
+    stays, event = dated(days)
+    table = splits.assign(stays, event, FRACTIONS, temporal=True)
+    assert table.drop("split").equals(stays)
+    of = of_patients(table)
+    in_time = sorted(of, key=lambda patient: (days[int(patient[1:])], patient))
+    found = [SPLITS.index(of[patient]) for patient in in_time]
+    assert found == sorted(found), "train, val, calib, test in the order of time; of equals, of the patient's id"
+    for number, split in enumerate(SPLITS):
+        assert abs(found.count(number) - FRACTIONS[split] * len(found)) <= 1
+    for other in ({"seed": 9}, {"stratify": False}):
+        assert splits.assign(stays, ~event, FRACTIONS, temporal=True, **other).equals(table)
+
+
+def test_a_patient_is_where_the_first_stay_is() -> None:
+    of = of_patients(splits.assign(*dated([0, 100, 200, 300]), dict.fromkeys(SPLITS, 0.25), temporal=True))
+    assert of == {"p0": "train", "p1": "val", "p2": "calib", "p3": "test"}  # p0 returns on day 365, after p3's first
+
+
+@pytest.mark.parametrize(
+    ("stays_and_event", "message"),
+    [
+        (cohort(3), "needs the instant of every admission: 6 of 6 stay"),
+        (dated([0, None, 2]), "needs the instant of every admission: 2 of 6 stay"),
+        (dated([0, 1, 2], year=2150), "needs true dates: 6 of 6 stay.*2100 or later"),
+    ],
+)
+def test_times_that_order_nothing_are_refused(stays_and_event: tuple[pl.DataFrame, pl.Series], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        splits.assign(*stays_and_event, FRACTIONS, temporal=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -108,7 +176,8 @@ def test_site_is_the_test_and_only_the_others_are_shared() -> None:
         ({"site": "C"}, r"split\.site=C is no site of this data; there are: A, B"),
         ({"fold": 5}, r"split\.fold must be in 0\.\.4, not 5"),
         ({"fold": -1}, r"split\.fold must be in 0\.\.4, not -1"),
-        ({"fold": 1, "site": "A"}, r"split\.site=A and split\.fold=1 both choose the test patients"),
+        ({"fold": 1, "site": "A"}, r"split\.site=A and split\.fold=1 each choose the test patients"),
+        ({"fold": 1, "temporal": True}, r"split\.fold=1 and split\.temporal=True each choose"),
     ],
 )
 def test_impossible_splits_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -37,6 +37,17 @@ def test_a_channel_can_be_left_out(left_out: str, columns: list[int]) -> None:
     assert inputs.width == found.shape[2] == len(kept)
 
 
+def test_without_the_observation_process_values_hours_and_statics_are_left() -> None:
+    inputs = Inputs(2, 1, decay=True, observation_process=False)
+    assert torch.equal(inputs(BATCH), Inputs(2, 1)(BATCH)[..., [0, 1, 6, 7]])
+    assert inputs.width == 4
+    seen = inputs.visible(BATCH)
+    assert torch.equal(seen.mask, torch.ones_like(BATCH.mask))
+    assert torch.equal(seen.delta, torch.zeros_like(BATCH.delta))
+    assert all(torch.equal(one, other) for one, other in zip(seen[3:], BATCH[3:]))
+    assert Inputs(2, 1).visible(BATCH) is BATCH
+
+
 def test_nothing_is_learnt_here() -> None:
     assert not list(Inputs(2, 1).parameters())
     assert not Inputs(2, 1).state_dict()
@@ -75,6 +86,7 @@ def test_decay_stands_in_front_of_any_encoding() -> None:
         ({"encoding": "piecewise", "bins": 0}, "at least 1"),
         ({"encoding": "piecewise", "bins": 2.5}, "type of its default 8"),
         ({"encoding": "embedding", "heads": True}, "type of its default 4"),
+        ({"observation_process": 0}, "type of its default True"),
         ({"decay": "yes"}, "type of its default False"),
         ({"variable_dropout": 1.0}, "below 1"),
         ({"noise": -0.1}, "at least 0"),

@@ -47,6 +47,14 @@ def test_every_statistic_is_that_of_the_observations_so_far() -> None:
     assert given.mask[..., :3].any(dim=1).any()
 
 
+def test_without_counts_the_others_stand_as_they_are() -> None:
+    given = batch()
+    model = Statistics(4, counts=False)
+    found = model.describe(given, model.observe(given, model.initial(given.static)))
+    assert torch.equal(found, described(given)[..., 4:])
+    assert model.branch[0].normalized_shape == (found.shape[2],)
+
+
 def test_step_by_step_is_the_whole() -> None:
     torch.manual_seed(0)
     model, given = Statistics(4).double(), batch()
