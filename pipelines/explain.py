@@ -1,37 +1,45 @@
-"""A run -> why: integrated gradients of chosen risks, with a completeness guarantee, and what drives the cohort.
+"""A run -> why: attributions of chosen risks, complete or flagged, what changed lately, what drives the cohort.
 
   clinical-lstm explain run=NAME
-  clinical-lstm explain run=last explainer.tolerance=0.005 explanation.per_reason=5
+  clinical-lstm explain run=last explainer.tolerance=0.005 explanation.per_reason=5 explanation.hours_back=6
+  clinical-lstm explain run=last explainer=expected_gradients
+  clinical-lstm explain run=last explainer=gates        what an LSTM let in, kept and forgot; attention: where it looked
 
-Needs `evaluate` (it chooses the stays from the predictions). Writes attributions, checks and the explained stays' data.
+Needs `evaluate` (it chooses the stays from the predictions). Writes attributions, the changes of the last hours, trust
+checks, cohort tables and the data of the stays shown; explainer=gates and attention add their readings of these.
 """
 
 from __future__ import annotations
 
 import sys
 
-import polars as pl
 from omegaconf import DictConfig
 
-from clinical_lstm import explanation, plugins
-from clinical_lstm.artifacts import Cohort, Run, digest, write_json, write_table
-from clinical_lstm.batch import Ragged
-from clinical_lstm.inference import Predictor, ready_threads
-from clinical_lstm.training.baseline import thresholds_of
-from pipelines import places, stage
-from pipelines.evaluate import cohort_behind
+from clinical_lstm import explanation
+from clinical_lstm.artifacts import Run, digest, write_table
+from clinical_lstm.inference import ready_threads
+from pipelines import explaining, places, stage
+from pipelines.explaining import Bench
+from pipelines.judging import cohort_behind
 from pipelines.tracking import Tracker
 
 KEYS = ["run", "cohort", "explainer", "explanation", "evaluation", "seed", "tracking"]
 FILES = [
     "explained.parquet",
     "attributions.parquet",
+    "changed.parquet",
+    "changes.parquet",
     "importance.parquet",
+    "drivers.parquet",
+    "contrasts.parquet",
+    "dose.parquet",
+    "directions.parquet",
     "checks.json",
     "explained_stays.parquet",
     "explained_observations.parquet",
     "explained_episodes.parquet",
 ]
+READERS = ["gates", "attention"]
 
 
 def main(config: DictConfig) -> Run:
@@ -41,34 +49,25 @@ def main(config: DictConfig) -> Run:
     manifest = run.verify()
     run.require("evaluate", f"clinical-lstm evaluate run={run.name}")
     explainer, settings = places.plain(config.explainer), places.plain(config.explanation)
+    if explainer["name"] in READERS:
+        return _read(config, run)
     evaluated = (run.marker("evaluate") or {}).get("outputs")
-    key = digest([evaluated, explainer, settings, config.evaluation.split, config.seed])
+    key = digest([evaluated, explainer, settings, places.plain(config.evaluation), config.seed])
     if run.is_done("explain", key):
         print(f"explain: {run.path} is up to date")
         return run
-    cohort = cohort_behind(config, manifest)
-    stays = cohort.table("stays.parquet")
-    chosen = _choose(run, settings, config.evaluation.split, config.seed)
-    print(f"explain: {chosen.height} predictions")
-    predictor = Predictor.load(run)
-    explained, attributions = explanation.explain(
-        predictor.model,
-        Ragged.load(cohort.path / "tensors"),
-        predictor.scaler,
-        {stay: index for index, stay in enumerate(stays["stay_id"])},
-        predictor.targets,
-        chosen,
-        plugins.build("explainers", explainer),
-        lookback_hours=predictor.lookback_hours,
-    )
-    write_table(run.path / "explained.parquet", explained)
-    write_table(run.path / "attributions.parquet", attributions)
-    write_table(run.path / "importance.parquet", explanation.importance(attributions, explained))
-    checks = explanation.checks(explained, explainer["tolerance"])
-    write_json(run.path / "checks.json", checks)
-    _write_stays(run, cohort, stays, explained)
-    run.mark("explain", key, FILES)
+    bench = Bench.of(run, cohort_behind(config, manifest))
+    built = bench.explainer(explainer)
+    chosen = explaining.chosen(run, settings, config.evaluation.split, config.seed)
+    print(f"explain: {chosen.unique(explanation.KEY).height} predictions", flush=True)
+    explained, attributions = explaining.write_attributions(bench, chosen, built)
+    explaining.write_changes(bench, chosen, settings["hours_back"])
+    checks, said = explaining.write_checks(bench, (explained, attributions), built, config.seed)
+    explaining.write_drivers(bench, config, (attributions, explained, chosen))
+    explaining.write_shown(bench, explained)
+    run.mark("explain", key, FILES, hours_back=settings["hours_back"])
     Tracker(places.plain(config.tracking), config.paths.artifacts, run).publish()
+    print("\n".join(f"explain: {line}" for line in said))
     gap = "" if checks["max_gap"] is None else f", largest completeness gap {checks['max_gap']:.4f} logit"
     print(
         f"explain: {checks['n_explained']} of {checks['n']} explained{gap}; next: clinical-lstm report run={run.name}"
@@ -76,25 +75,19 @@ def main(config: DictConfig) -> Run:
     return run
 
 
-def _choose(run: Run, settings: dict, split: str, seed: int) -> pl.DataFrame:
-    """Return the predictions to explain: per target those shown singly, then the sample behind the importance."""
-    predictions = run.table("predictions.parquet").filter(pl.col("split") == split)
-    chosen = []
-    for (complication, horizon), threshold in thresholds_of(run.path).items():
-        own = predictions.filter(pl.col("complication") == complication, pl.col("horizon_hours") == horizon)
-        shown = explanation.choose(own, threshold, settings["per_reason"])
-        rest = own.join(shown.select("stay_id"), on="stay_id", how="anti", maintain_order="left")
-        chosen += [shown, explanation.sample_for_importance(rest, settings["cohort_sample"], seed)]
-    return pl.concat(chosen)
-
-
-def _write_stays(run: Run, cohort: Cohort, stays: pl.DataFrame, explained: pl.DataFrame) -> None:
-    """Copy what the report shows of the explained stays, so that the run stays enough by itself."""
-    shown = explained.filter(pl.col("reason") != "cohort_sample").select("stay_id").unique()
-    tables = {"stays": stays, "observations": cohort.table("observations"), "episodes": cohort.table("episodes")}
-    for name, table in tables.items():
-        own = table.join(shown, on="stay_id", how="semi", maintain_order="left")
-        write_table(run.path / f"explained_{name}.parquet", own)
+def _read(config: DictConfig, run: Run) -> Run:
+    """Read gates or attention at the predictions that are shown singly."""
+    run.require("explain", f"clinical-lstm explain run={run.name}")
+    spec = places.plain(config.explainer)
+    bench = Bench.of(run, cohort_behind(config, run.verify()))
+    shown = run.table("explained.parquet").filter(explaining.SINGLY)
+    found = explanation.readings(bench.explainer(spec), *bench.asked, shown, bench.predictor.lookback_hours)
+    for name, table in found.items():
+        write_table(run.path / f"{name}.parquet", table)
+    done = digest([(run.marker("explain") or {}).get("outputs"), spec])
+    run.mark(spec["name"], done, [f"{name}.parquet" for name in found])
+    print(f"explain: read {spec['name']} of {shown.height} predictions; next: clinical-lstm report run={run.name}")
+    return run
 
 
 if __name__ == "__main__":

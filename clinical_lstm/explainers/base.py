@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -14,15 +15,16 @@ from clinical_lstm.models.base import SequenceModel
 class Explanation(NamedTuple):
     """The attributions of B predictions, in logits; float64 unless said otherwise.
 
-    What a prediction did not use has attribution 0: steps after it, variables never observed. Hours and lengths get
-    none: the time since admission is context, equal in the input and in the baseline.
+    What a prediction did not use has attribution 0: steps after it, what is the same in the input and in the baseline
+    (against a baseline made of the stay itself: variables never observed). Hours and lengths get none: the time since
+    admission is context, equal in both.
 
     Attributes:
         values: (B, T, V) share of the scaled value in the logit.
         mask: (B, T, V) share of having been observed within this step.
         delta: (B, T, V) share of the time since the last observation.
         static: (B, S) share of the static variables.
-        logit: (B,) the model's logit. baseline_logit: (B,) its logit when nothing has been observed.
+        logit: (B,) the model's logit. baseline_logit: (B,) its (mean) logit at what the explainer compares with.
         gap: (B,) bounds |sum of attributions - (logit - baseline_logit)|; errors of parts cannot cancel in it.
         evaluations: (B,) int64 number of times the model was evaluated.
         explained: (B,) bool, False where the gap could not be brought below the explainer's tolerance.
@@ -49,4 +51,20 @@ class Explainer(Protocol):
         """Explain the logit `model(batch)[b, step[b], target[b]]` of every row b.
 
         `batch` holds torch tensors, `step` and `target` are (B,) int64; the model is in eval mode.
+        """
+
+
+@runtime_checkable
+class Informed(Protocol):
+    """An explainer that must know where it works: it has `inform` called once, before its first explanation."""
+
+    def inform(self, lookback_hours: float | None, stays: int, show: Callable[[np.ndarray], Batch]) -> None:
+        """Take in how far back the model looks (None: to admission), and the stays that may serve as references.
+
+        Args:
+            lookback_hours: of the task.
+            stays: number of stays of the train split.
+            show: returns those at the given positions (ascending, in 0..stays-1) as a batch of torch tensors, whole
+                stays from their first step on, whatever the lookback.
+
         """

@@ -1,250 +1,108 @@
-"""Integrated gradients along a path that is refined until the attributions account for the logit."""
+"""Integrated gradients against three baselines: nothing observed, the median patient, the same stay hours ago."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
-from captum.attr import IntegratedGradients as FixedNodes
 from torch import Tensor
 
 from clinical_lstm.batch import Batch
-from clinical_lstm.errors import InputError
+from clinical_lstm.errors import InputError, closest
 from clinical_lstm.explainers.base import Explanation
+from clinical_lstm.explainers.hiding import unobserve
+from clinical_lstm.explainers.paths import AdaptivePaths
 from clinical_lstm.models.base import SequenceModel
 
-Attributed = tuple[Tensor, ...]  # values (n, T, V), mask (n, T, V), delta (n, T, V), static (n, S)
+BASELINES = ["nothing", "median", "earlier"]
+SAME_TIME_HOURS = 1e-3  # hours are 32-bit numbers
 
 
 class IntegratedGradients:
-    """Attribute a logit F(x) to the inputs x against the baseline x', the same stay with nothing observed.
+    """Attribute a logit F(x) to the inputs x against a baseline x' along the straight path between them (`paths`).
 
-        x(a) = x' + a (x - x')                                                                       (1) straight path
-        A_i[a, b] = (b - a) (x_i - x'_i) * mean over x(a)..x(b) of dF/dx_i                           (2) its part [a, b]
-        A_i = A_i[0, a_1] + A_i[a_1, a_2] + ... + A_i[a_m, 1]                                        (3) the whole path
-        e[a, b] = | sum_i A_i[a, b] - (F(x(b)) - F(x(a))) |                                          (4) in theory 0
+        A_i = (x_i - x'_i) * integral over 0 <= a <= 1 of dF/dx_i at x' + a (x - x'),    sum_i A_i = F(x) - F(x')
 
-    The mean in (2) is taken at Gauss-Legendre nodes. A gated recurrence remembers or forgets: its logit may jump by ten
-    within a thousandth of the path, which any fixed number of nodes misses. (4) tells without a reference where: a part
-    is accepted when
+    The hours and lengths are the stay's own. What is the same in x and x' gets exactly 0, so a variable that was never
+    observed does with every baseline. x' is the same stay
 
-        e[a, b] <= (tolerance - errors accepted so far) * (b - a) / (length of the path still open)                  (5)
-
-    and halved otherwise. By (5) the accepted errors add up to less than the tolerance: they bound the gap, and cannot
-    cancel each other. The path starts as `2 ** min_depth` parts, since the few nodes of one long part can satisfy (4)
-    by chance. x': values and static variables at the train median (0), masks 0, time since the last observation =
-    time since admission; the hours and lengths are the stay's own. A variable never observed gets exactly 0.
+        nothing   with nothing observed: values and static variables at the train median (0), masks 0, time since the
+                  last observation = time since admission. Why is this risk not that of an unknown patient?
+        median    with every measured value and static variable at the train median, measured when they were. What do
+                  the values say, apart from how often they were taken? Only values and static variables have a share.
+        earlier   had nothing been measured in the last k hours, in the steps that end in (t - k, t]: values carried on,
+                  masks 0, the time since growing. What did the last k hours change? Cells before t - k and the static
+                  variables get exactly 0. Where the last k hours hold the whole stay, nothing was ever measured.
 
     Source: Sundararajan, Taly & Yan, Axiomatic attribution for deep networks, PMLR 70:3319-3328 (2017),
     doi 10.48550/arXiv.1703.01365.
 
     Args:
+        baseline: nothing, median or earlier.
+        hours_back: k of `earlier`. 4 by convention: vital signs are taken several times in 4 h, so that x and x'
+            differ, and it is short enough to be what happened since one last looked.
         tolerance: largest gap in logits that counts as explained.
         nodes: Gauss-Legendre nodes of a part.
         min_depth: halvings that every path gets.
         max_depth: halvings (32-bit inputs resolve 16) after which a part is taken as it is, its prediction unexplained.
         max_evaluations: model evaluations after which a prediction gets one more round and is given up in the same way.
-        batch_steps: rows x steps of one backward pass; bounds the memory.
+        batch_steps: rows x steps of one backward pass; 3072 stay in the cache of a core, a GPU wants 100 times more.
 
     """
 
     def __init__(
         self,
+        baseline: str = "nothing",
+        hours_back: float = 4.0,
         tolerance: float = 0.01,
         nodes: int = 4,
         min_depth: int = 3,
         max_depth: int = 16,
         max_evaluations: int = 1000,
-        batch_steps: int = 16384,
+        batch_steps: int = 3072,
     ) -> None:
-        if not tolerance >= 1e-3:
-            raise InputError(f"tolerance = {tolerance} is below the noise of 32-bit logits; give at least 0.001")
-        if nodes < 1 or batch_steps < 1 or not 0 <= min_depth <= max_depth:
-            raise InputError("nodes and batch_steps must be at least 1, and 0 <= min_depth <= max_depth")
-        self.tolerance = tolerance
-        self.nodes, self.batch_steps = nodes, batch_steps
-        self.min_depth, self.max_depth, self.max_evaluations = min_depth, max_depth, max_evaluations
+        if baseline not in BASELINES:
+            raise InputError(f"baseline={baseline}: {closest(str(baseline), BASELINES)}")
+        if not 0 < hours_back < math.inf:
+            raise InputError(f"hours_back = {hours_back} must be a number of hours above 0")
+        self.baseline, self.hours_back, self.tolerance = baseline, hours_back, tolerance
+        self.paths = AdaptivePaths(tolerance, nodes, min_depth, max_depth, max_evaluations, batch_steps)
+
+    def inform(self, lookback_hours: float | None, stays: int, show: Callable[[np.ndarray], Batch]) -> None:
+        """Raise InputError when the windows of `lookback_hours` hold nothing from before the last `hours_back` hours.
+
+        No other stay is needed: `stays` and `show` are not used.
+        """
+        if self.baseline == "earlier" and lookback_hours is not None and lookback_hours <= self.hours_back:
+            raise InputError(
+                f"baseline=earlier hours_back={self.hours_back:g}: the model looks back {lookback_hours:g} hours, so "
+                "nothing would be left of any stay; give fewer hours_back, or baseline=nothing"
+            )
 
     def __call__(self, model: SequenceModel, batch: Batch, step: Tensor, target: Tensor) -> Explanation:
         """Return the attributions of the logits `model(batch)[b, step[b], target[b]]`, as `Explainer` asks.
 
         Raises InputError when the model is in training mode (dropout would be attributed) or its logits are not finite.
         """
-        if model.training:
-            raise InputError("the model is in training mode, so that dropout is on; call model.eval() first")
-        steps = batch.values.shape[1]
-        with _gradients_of_inputs_only(model):
-            path = _Path(model, _prefix(batch, int(step.max()) + 1) if model.causal else batch, step, target)
-            found, baseline_logit, logit = self._integrate(path)
-        total = sum(part.flatten(1).sum(1) for part in found.parts)  # (B,)
-        gap = torch.maximum(found.error, (total - (logit - baseline_logit)).abs())
-        padding = (0, 0, 0, steps - path.steps)
-        values, mask, delta = (torch.nn.functional.pad(part, padding).numpy() for part in found.parts[:3])  # (B, T, V)
-        rest = (found.parts[3], logit, baseline_logit, gap, found.evaluations, gap < self.tolerance)
-        return Explanation(values, mask, delta, *(part.numpy() for part in rest))
+        starts = {"nothing": _nothing, "median": _median, "earlier": lambda whole: self._earlier(whole, step)}
+        return self.paths(model, batch, starts[self.baseline](batch), step, target)
 
-    def _integrate(self, path: _Path) -> tuple[_Sums, Tensor, Tensor]:
-        """Return the sums (3), and the logits (B,) of the baseline and of the input."""
-        sums = _Sums(
-            parts=tuple(torch.zeros(part.shape, dtype=torch.float64) for part in path.end),
-            error=torch.zeros(path.size, dtype=torch.float64),
-            evaluations=torch.zeros(path.size, dtype=torch.int64),
-        )
-        parts, baseline_logit, logit = self._begin(path, sums)
-        for depth in range(self.min_depth, self.max_depth + 1):
-            last = (sums.evaluations >= self.max_evaluations) | (depth == self.max_depth)
-            refused = self._accept(path, parts, sums, last)
-            if not len(refused.row):
-                break
-            parts = self._halve(path, refused, sums)
-        return sums, baseline_logit, logit
-
-    def _begin(self, path: _Path, sums: _Sums) -> tuple[_Parts, Tensor, Tensor]:
-        """Return every path in `2 ** min_depth` equal parts, and the logits (B,) of both ends."""
-        pieces = 2**self.min_depth
-        edges = torch.arange(pieces + 1, dtype=torch.float64) / pieces
-        rows = torch.arange(path.size)
-        logits = self._logits(path, rows.repeat_interleave(pieces + 1), edges.repeat(path.size), sums)
-        logits = logits.view(path.size, pieces + 1)
-        parts = _Parts(
-            row=rows.repeat_interleave(pieces),
-            low=edges[:-1].repeat(path.size),
-            high=edges[1:].repeat(path.size),
-            logit_low=logits[:, :-1].flatten(),
-            logit_high=logits[:, 1:].flatten(),
-        )
-        return parts, logits[:, 0], logits[:, -1]
-
-    def _accept(self, path: _Path, parts: _Parts, sums: _Sums, last: Tensor) -> _Parts:
-        """Add the parts that (5) accepts to `sums`, and all parts of the rows in `last` (B,); return the others."""
-        length = parts.high - parts.low
-        still_open = torch.zeros_like(sums.error).index_add_(0, parts.row, length)  # (B,)
-        share = (self.tolerance - sums.error)[parts.row] * length / still_open[parts.row]  # right side of (5)
-        refused = []
-        for some in self._chunks(len(parts.row), path.steps * self.nodes):
-            chunk = parts.select(some)
-            attributed = path.attribute(chunk, self.nodes)
-            total = sum(part.flatten(1).sum(1) for part in attributed)  # (n,)
-            error = (total - (chunk.logit_high - chunk.logit_low)).abs()  # (4)
-            accept = (error <= share[some]) | last[chunk.row]
-            for whole, part in zip(sums.parts, attributed):
-                whole.index_add_(0, chunk.row[accept], part[accept])  # (3)
-            sums.error.index_add_(0, chunk.row[accept], error[accept])
-            refused.append(chunk.select(~accept))
-        sums.evaluations.add_(self.nodes * torch.bincount(parts.row, minlength=path.size))
-        return _Parts(*(torch.cat(columns) for columns in zip(*refused)))
-
-    def _halve(self, path: _Path, parts: _Parts, sums: _Sums) -> _Parts:
-        """Return both halves of every part, the logit in the middle evaluated."""
-        middle = (parts.low + parts.high) / 2
-        logit = self._logits(path, parts.row, middle, sums)
-        left = parts._replace(high=middle, logit_high=logit)
-        right = parts._replace(low=middle, logit_low=logit)
-        return _Parts(*(torch.cat(columns) for columns in zip(left, right)))
-
-    def _logits(self, path: _Path, row: Tensor, at: Tensor, sums: _Sums) -> Tensor:
-        sums.evaluations.add_(torch.bincount(row, minlength=path.size))
-        return torch.cat([path.logits(row[some], at[some]) for some in self._chunks(len(row), path.steps)])
-
-    def _chunks(self, count: int, steps: int) -> Iterator[slice]:
-        size = max(1, self.batch_steps // steps)
-        return (slice(begin, begin + size) for begin in range(0, count, size))
+    def _earlier(self, batch: Batch, step: Tensor) -> Batch:
+        """Return the batch as if no step that ends after t - k had brought a measurement."""
+        hours = batch.hours.double()  # (B, T)
+        now = hours.gather(1, step.to(hours.device)[:, None])  # (B, 1)
+        recent = hours > now - self.hours_back + SAME_TIME_HOURS
+        return unobserve(batch, recent[:, :, None].expand_as(batch.mask))
 
 
-class _Sums(NamedTuple):
-    """What has been accepted so far: attributions, the sum of errors (B,) and the model evaluations (B,)."""
-
-    parts: Attributed
-    error: Tensor
-    evaluations: Tensor
-
-
-class _Parts(NamedTuple):
-    """n open parts of paths: row of the batch, both ends (float64 in 0..1) and the logits there."""
-
-    row: Tensor
-    low: Tensor
-    high: Tensor
-    logit_low: Tensor
-    logit_high: Tensor
-
-    def select(self, some: Tensor | slice) -> _Parts:
-        """Return the parts at `some`."""
-        return _Parts(*(column[some] for column in self))
+def _nothing(batch: Batch) -> Batch:
+    inside = torch.arange(batch.hours.shape[1], device=batch.hours.device) < batch.lengths[:, None]  # (B, T)
+    waited = (batch.hours.clamp(min=0) * inside)[:, :, None].expand_as(batch.delta)  # (B, T, V)
+    values, mask, static = (torch.zeros_like(part) for part in (batch.values, batch.mask, batch.static))
+    return batch._replace(values=values, mask=mask, delta=waited, static=static)
 
 
-class _Path:
-    """The straight path (1) of every row, from nothing observed to the stay as it was."""
-
-    def __init__(self, model: SequenceModel, batch: Batch, step: Tensor, target: Tensor) -> None:
-        self.end = (batch.values, batch.mask, batch.delta, batch.static)
-        inside = torch.arange(batch.hours.shape[1], device=batch.hours.device) < batch.lengths[:, None]  # (B, T)
-        waited = (batch.hours.clamp(min=0) * inside)[:, :, None].expand_as(batch.delta)  # (B, T, V)
-        self.start = (*(torch.zeros_like(part) for part in batch[:2]), waited, torch.zeros_like(batch.static))
-        self.move = tuple(end.double().cpu() - start.double().cpu() for start, end in zip(self.start, self.end))
-        self.held = (batch.hours, batch.lengths, step.to(batch.hours.device))
-        self.target, self.model = target.to(batch.hours.device), model
-        self.size, self.steps = batch.hours.shape
-        self.rule = FixedNodes(self._forward, multiply_by_inputs=False)  # gives the mean gradient
-
-    def _forward(self, *inputs: Tensor) -> Tensor:
-        values, mask, delta, static, hours, lengths, step = inputs
-        logits = self.model(Batch(values, mask, delta, hours, static, lengths))  # (n, T, K)
-        unused = 0 * sum(part.sum() for part in inputs[:4])  # captum wants a gradient of what a model leaves out, too
-        return logits[torch.arange(len(step), device=step.device), step] + unused  # (n, K)
-
-    def point(self, row: Tensor, at: Tensor) -> Attributed:
-        """Return x(at): exactly the baseline at 0 and exactly the input at 1."""
-        weight = at.to(self.end[0])
-        return tuple(torch.lerp(a[row], b[row], _wide(weight, a)) for a, b in zip(self.start, self.end))
-
-    @torch.no_grad()
-    def logits(self, row: Tensor, at: Tensor) -> Tensor:
-        """Return F(x(at)) (n,) in float64."""
-        logits = self._forward(*self.point(row, at), *(held[row] for held in self.held))  # (n, K)
-        picked = logits.gather(1, self.target[row][:, None])[:, 0].double().cpu()
-        if not torch.isfinite(picked).all():
-            wrong = len(torch.unique(row[~torch.isfinite(picked)]))
-            raise InputError(f"the model gives no finite logit for {wrong} prediction(s); train it again")
-        return picked
-
-    def attribute(self, parts: _Parts, nodes: int) -> Attributed:
-        """Return (2) in float64."""
-        row = parts.row
-        gradients = self.rule.attribute(
-            inputs=self.point(row, parts.high),
-            baselines=self.point(row, parts.low),
-            target=self.target[row],
-            additional_forward_args=tuple(held[row] for held in self.held),
-            n_steps=nodes,
-            method="gausslegendre",
-        )
-        means = [gradient.detach().double().cpu() for gradient in gradients]
-        return tuple(mean * m[row] * _wide(parts.high - parts.low, m) for mean, m in zip(means, self.move))
-
-
-def _wide(column: Tensor, like: Tensor) -> Tensor:
-    """Return `column` (n,) with as many dimensions as `like`."""
-    return column.view(-1, *[1] * (like.dim() - 1))
-
-
-def _prefix(batch: Batch, steps: int) -> Batch:
-    """Return the first `steps` steps: a causal model does not look further."""
-    values, mask, delta, hours = (part[:, :steps] for part in batch[:4])
-    return Batch(values, mask, delta, hours, batch.static, batch.lengths.clamp(max=steps))
-
-
-@contextmanager
-def _gradients_of_inputs_only(model: SequenceModel) -> Iterator[None]:
-    """Spare the gradients of the weights, and leave cuDNN, whose recurrent backward pass refuses eval mode."""
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        with torch.backends.cudnn.flags(enabled=False):
-            yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)
+def _median(batch: Batch) -> Batch:
+    return batch._replace(values=torch.zeros_like(batch.values), static=torch.zeros_like(batch.static))

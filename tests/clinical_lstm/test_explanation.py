@@ -12,6 +12,7 @@ import torch
 from clinical_lstm import explanation, plugins, schemas
 from clinical_lstm.batch import Ragged, Scaler, assemble
 from clinical_lstm.errors import InputError
+from clinical_lstm.explanation import keys
 from clinical_lstm.models.lstm import LSTM
 
 TARGETS = [("sepsis", 6.0), ("sepsis", 12.0)]
@@ -162,7 +163,7 @@ CHOSEN = pl.DataFrame(
         ("b", 1.0, "sepsis", 6.0, "missed_event", 0.2),
         ("a", 3.0, "sepsis", 6.0, "cohort_sample", 0.8),
     ],
-    schema=explanation.CHOSEN,
+    schema=keys.CHOSEN,
     orient="row",
 )
 Tables = tuple[pl.DataFrame, pl.DataFrame]
@@ -195,8 +196,8 @@ def test_explained_logits_are_the_models_own(tables: Tables, model: LSTM, ragged
 
 def test_attributions_add_up_and_stand_where_the_inputs_are(tables: Tables) -> None:
     explained, attributions = tables
-    sums = attributions.group_by(explanation.KEY).agg(total=pl.col("attribution").sum())
-    joined = explained.join(sums, on=explanation.KEY, how="left").fill_null(0.0)
+    sums = attributions.group_by(keys.KEY).agg(total=pl.col("attribution").sum())
+    joined = explained.join(sums, on=keys.KEY, how="left").fill_null(0.0)
     missing = (joined["total"] - (joined["logit"] - joined["baseline_logit"])).abs()
     assert (missing.to_numpy() <= joined["gap"].to_numpy() + 1e-12).all()
     assert missing.max() < 0.005  # type: ignore[operator]
@@ -212,10 +213,10 @@ def test_attributions_add_up_and_stand_where_the_inputs_are(tables: Tables) -> N
 def test_same_tables_whatever_the_order_and_company(
     tables: Tables, model: LSTM, ragged: Ragged, scaler: Scaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = _explain(model, ragged, scaler, CHOSEN.unique(explanation.KEY, keep="first", maintain_order=True).reverse())
+    again = _explain(model, ragged, scaler, CHOSEN.unique(keys.KEY, keep="first", maintain_order=True).reverse())
     assert again[0].equals(tables[0])
     assert again[1].equals(tables[1])
-    monkeypatch.setattr(explanation, "TOGETHER", 1)
+    monkeypatch.setattr("clinical_lstm.explanation.cells.TOGETHER", 1)
     alone = _explain(model, ragged, scaler, CHOSEN)[1]
     assert alone.drop("attribution").equals(tables[1].drop("attribution"))
     np.testing.assert_allclose(alone["attribution"].to_numpy(), tables[1]["attribution"].to_numpy(), atol=1e-5)
@@ -231,7 +232,7 @@ def test_same_tables_whatever_the_order_and_company(
     ],
 )
 def test_refuses_what_does_not_exist(row: tuple, words: str, model: LSTM, ragged: Ragged, scaler: Scaler) -> None:
-    chosen = pl.DataFrame([row], schema=explanation.CHOSEN, orient="row")
+    chosen = pl.DataFrame([row], schema=keys.CHOSEN, orient="row")
     with pytest.raises(InputError, match=words):
         _explain(model, ragged, scaler, chosen)
 

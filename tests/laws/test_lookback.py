@@ -21,6 +21,7 @@ from clinical_lstm.data.cleaning import clean
 from clinical_lstm.data.labels import predicted
 from clinical_lstm.data.prepare import prepare
 from clinical_lstm.data.task import Task
+from clinical_lstm.explanation import keys
 from clinical_lstm.inference import Predictor
 from clinical_lstm.lookback import sequences
 from clinical_lstm.metrics.discrimination import auroc
@@ -243,7 +244,7 @@ def test_an_explanation_stays_inside_the_window(trained: Trained) -> None:
         trained.predictor.scaler,
         {stay: index for index, stay in enumerate(trained.extract.stays["stay_id"])},
         trained.predictor.targets,
-        chosen.select(explanation.CHOSEN),
+        chosen.select(keys.CHOSEN),
         plugins.build("explainers", {"name": "integrated_gradients"}),
         lookback_hours=LOOKBACK,
     )

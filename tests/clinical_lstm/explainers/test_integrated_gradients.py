@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch.nn import functional
 from clinical_lstm import plugins
 from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
 from clinical_lstm.errors import InputError
-from clinical_lstm.explainers.base import Explanation
+from clinical_lstm.explainers.base import Explanation, Informed
 from clinical_lstm.explainers.integrated_gradients import IntegratedGradients
 from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.models.lstm import LSTM
@@ -235,6 +236,83 @@ def test_a_prediction_that_costs_too_much_is_given_up(harsh: LSTM, batch: Batch)
     found = IntegratedGradients(max_evaluations=60)(harsh, batch, step, target)
     assert not found.explained.all()
     assert 60 < found.evaluations.max() < 3.25 * 60  # one more round of twice as many parts
+
+
+@pytest.mark.parametrize("hours_back", [1.0, 4.0, 6.5, 100.0])
+def test_earlier_is_the_stay_assembled_without_what_was_measured_since(
+    hours_back: float, ward: Ragged, scaler: Scaler, stays: Batch, without: Callable[..., Ragged]
+) -> None:
+    torch.manual_seed(5)
+    model = LSTM(stays.values.shape[2], stays.static.shape[1], TARGETS, hidden=12).eval()
+    step = stays.lengths - 1 - torch.tensor([0, 3, 0, 2, 0, 0])
+    row, target = torch.arange(len(step)), torch.arange(len(step)) % len(TARGETS)
+    now = stays.hours[row, step][:, None]
+    recent = (stays.hours > now - hours_back).numpy()  # (B, T)
+    hidden = recent[:, :, None] & (stays.mask.numpy() > 0)
+    found = IntegratedGradients("earlier", hours_back)(model, stays, step, target)
+    then = assemble(without(ward, hidden), np.arange(len(step)), scaler, stays.hours.shape[1]).tensors()
+    with torch.no_grad():
+        logit, logit_then = (model(batch)[row, step, target].numpy() for batch in (stays, then))
+    np.testing.assert_allclose(found.logit, logit, atol=1e-5)
+    np.testing.assert_allclose(found.baseline_logit, logit_then, atol=1e-5)
+    assert np.abs(_flat(found).sum(1) - (found.logit - found.baseline_logit)).max() < 0.01 and found.explained.all()
+    until = np.arange(stays.hours.shape[1]) <= step.numpy()[:, None]
+    touched = np.maximum.accumulate(hidden, axis=1) & until[:, :, None]  # measured since, by then
+    for part in found[:3]:
+        assert not part[~touched].any(), "before t - k, after t, or not measured since"
+    assert not found.static.any()
+    assert found.delta[touched].any()
+    if hours_back == 100:
+        nothing = IntegratedGradients()(model, stays._replace(static=torch.zeros_like(stays.static)), step, target)
+        alike = IntegratedGradients("earlier", 100.0)(
+            model, stays._replace(static=torch.zeros_like(stays.static)), step, target
+        )
+        assert all(np.array_equal(one, other) for one, other in zip(nothing, alike)), "nothing was ever measured"
+
+
+def test_earlier_refines_until_complete_and_costs_nothing_where_nothing_changed(harsh: LSTM, batch: Batch) -> None:
+    step, target = _last(batch)
+    found = IntegratedGradients("earlier")(harsh, batch, step, target)
+    assert found.explained.all() and found.gap.max() < 0.01
+    assert np.abs(found.logit - found.baseline_logit).max() > 0.1
+    quiet = batch._replace(mask=torch.zeros_like(batch.mask))
+    same = IntegratedGradients("earlier")(harsh, quiet, step, target)
+    assert not _flat(same).any() and np.array_equal(same.logit, same.baseline_logit)
+
+
+def test_median_shares_out_values_alone(trained: LSTM, batch: Batch) -> None:
+    step, target = _last(batch)
+    found = IntegratedGradients("median", tolerance=0.02)(trained, batch, step, target)  # 32 bits give no less here
+    typical = batch._replace(values=torch.zeros_like(batch.values), static=torch.zeros_like(batch.static))
+    with torch.no_grad():
+        logit = trained(typical)[torch.arange(STAYS), step, target].numpy()
+    np.testing.assert_allclose(found.baseline_logit, logit, atol=1e-5)
+    assert found.explained.all()
+    assert np.abs(_flat(found).sum(1) - (found.logit - found.baseline_logit)).max() < 0.02
+    assert not found.mask.any() and not found.delta.any()
+    assert not found.values[:, :, NEVER].any() and found.values.any() and found.static.any()
+    linear = _Additive().eval()
+    weight, _, _, fixed = (w.detach().double().numpy() for w in linear.weights)
+    found = IntegratedGradients("median")(linear, batch, step, torch.zeros_like(step))
+    expected = batch.values.double().numpy() * (weight + batch.mask.double().numpy())
+    np.testing.assert_allclose(found.values, expected, atol=1e-5)
+    np.testing.assert_allclose(found.static, batch.static.double().numpy() * fixed, atol=1e-5)
+
+
+def test_baselines_that_do_not_fit_get_one_clear_message(batch: Batch) -> None:
+    with pytest.raises(InputError, match=r"baseline=earler: .*earlier"):
+        IntegratedGradients("earler")
+    for hours_back in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="hours_back"):
+            IntegratedGradients("earlier", hours_back)
+    earlier = IntegratedGradients("earlier", hours_back=6.0)
+    assert isinstance(earlier, Informed)
+    for lookback_hours in (3.0, 6.0):
+        with pytest.raises(InputError, match=f"looks back {lookback_hours:g} hours"):
+            earlier.inform(lookback_hours, STAYS, lambda rows: batch)
+    for lookback_hours in (None, 6.5, float("inf")):
+        earlier.inform(lookback_hours, STAYS, lambda rows: batch)
+    IntegratedGradients().inform(3.0, STAYS, lambda rows: batch)
 
 
 def test_leaves_the_model_as_it_was(trained: LSTM, batch: Batch) -> None:
