@@ -12,7 +12,21 @@ from clinical_lstm import schemas
 from clinical_lstm.artifacts import Run
 from clinical_lstm.errors import InputError
 
-IMPORTANCE_COLUMNS = ["complication", "horizon_hours", "variable", "channel", "mean_abs", "mean_signed"]
+
+@dataclass(frozen=True)
+class Summaries:
+    """What `explain` found over the cohort; None where the run was explained before there was such a table.
+
+    Attributes:
+        half_lives: of the memory of an LSTM, of what `explain` wrote with explainer=gates.
+
+    """
+
+    drivers: pl.DataFrame | None
+    contrasts: pl.DataFrame | None
+    dose: pl.DataFrame | None
+    directions: pl.DataFrame | None
+    half_lives: pl.DataFrame | None
 
 
 @dataclass(frozen=True)
@@ -21,7 +35,7 @@ class Explanations:
 
     explained: pl.DataFrame
     attributions: pl.DataFrame
-    importance: pl.DataFrame
+    summaries: Summaries
     checks: dict[str, Any]
     observations: pl.DataFrame
     episodes: pl.DataFrame
@@ -31,7 +45,13 @@ class Explanations:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that one page shows; `explanations` and `comparison` are None before `explain` and `compare` have run."""
+    """All that one page shows; what `explain`, `compare` and `transport` write is None before they have run.
+
+    Attributes:
+        summary: of each target the sentences by what they are about (`evaluation.summary`).
+        alarms: the policy of each target. transport, recalibration, shift: how the model does at another place.
+
+    """
 
     name: str
     manifest: dict[str, Any]
@@ -41,9 +61,15 @@ class Contents:
     history: list[dict[str, float | None]]
     scores: pl.DataFrame
     curves: pl.DataFrame
+    gaps: pl.DataFrame
+    summary: dict[tuple[str, float], dict[str, list[str]]]
+    alarms: list[dict[str, Any]]
     split: str | None
-    explanations: Explanations | None
+    explanations: Explanations | None = None
     comparison: pl.DataFrame | None = None
+    transport: dict[str, Any] | None = None
+    recalibration: pl.DataFrame | None = None
+    shift: pl.DataFrame | None = None
 
     @property
     def targets(self) -> list[tuple[str, float]]:
@@ -63,6 +89,8 @@ def read(run: Run) -> Contents:
         ("cohort.json", "train"),
         ("scores.parquet", "evaluate"),
         ("curves.parquet", "evaluate"),
+        ("gaps.parquet", "evaluate"),
+        ("summary.json", "evaluate"),
     ]:
         _require(run, name, stage)
     return Contents(
@@ -74,9 +102,30 @@ def read(run: Run) -> Contents:
         history=pl.read_csv(run.path / "history.csv").to_dicts() if _has(run, "history.csv") else [],
         scores=_table(run, "scores.parquet", schemas.Scores, "evaluate"),
         curves=_table(run, "curves.parquet", schemas.Curves, "evaluate"),
+        gaps=_table(run, "gaps.parquet", schemas.Gaps, "evaluate"),
+        summary={(one["complication"], float(one["horizon_hours"])): one for one in run.json("summary.json")},
+        alarms=run.json("alarms.json") if _has(run, "alarms.json") else [],
         split=(run.marker("evaluate") or {}).get("split"),
         explanations=_explanations(run) if _has(run, "explained.parquet") else None,
         comparison=_comparison(run),
+        transport=run.json("transport.json") if _has(run, "transport.json") else None,
+        recalibration=_optional(run, "recalibration.parquet", schemas.Recalibration, "transport"),
+        shift=_optional(run, "domain_shift.parquet", schemas.DomainShift, "transport"),
+    )
+
+
+def _optional(run: Run, name: str, schema: Any, stage: str) -> pl.DataFrame | None:
+    """Return a table of a stage, or None where the stage has not written it."""
+    return _table(run, name, schema, stage) if _has(run, name) else None
+
+
+def _summaries(run: Run) -> Summaries:
+    return Summaries(
+        drivers=_optional(run, "drivers.parquet", schemas.Drivers, "explain"),
+        contrasts=_optional(run, "contrasts.parquet", schemas.Contrasts, "explain"),
+        dose=_optional(run, "dose.parquet", schemas.Dose, "explain"),
+        directions=_optional(run, "directions.parquet", schemas.Directions, "explain"),
+        half_lives=_optional(run, "half_lives.parquet", schemas.HalfLives, "explain"),
     )
 
 
@@ -89,14 +138,10 @@ def _comparison(run: Run) -> pl.DataFrame | None:
 
 def _explanations(run: Run) -> Explanations:
     explained = _table(run, "explained.parquet", schemas.Explained, "explain")
-    shown = explained.filter(pl.col("reason") != "cohort_sample")
+    shown = explained.filter(pl.col("reason").str.ends_with("_sample").not_())
     key = ["stay_id", "hours", "complication", "horizon_hours"]
     stays = shown["stay_id"].unique().sort().implode()
     _require(run, "predictions.parquet", "evaluate")
-    importance = _table(run, "importance.parquet", None, "explain")
-    lacking = [name for name in IMPORTANCE_COLUMNS if name not in importance.columns]
-    if lacking:
-        raise InputError(f"{run.path / 'importance.parquet'} lacks {', '.join(lacking)}; {_advice(run, 'explain')}")
     attributions = _scan(run.path / "attributions.parquet", run, "explain").filter(pl.col("stay_id").is_in(stays))
     predictions = _scan(run.path / "predictions.parquet", run, "evaluate").filter(pl.col("stay_id").is_in(stays))
     _require(run, "checks.json", "explain")
@@ -108,7 +153,7 @@ def _explanations(run: Run) -> Explanations:
             str(run.path / "attributions.parquet"),
             _advice(run, "explain"),
         ),
-        importance=importance,
+        summaries=_summaries(run),
         checks=run.json("checks.json"),
         observations=_table(run, "explained_observations.parquet", schemas.Observations, "explain"),
         episodes=_table(run, "explained_episodes.parquet", schemas.Episodes, "explain"),

@@ -1,36 +1,17 @@
-"""Charts of the whole cohort (ROC, precision-recall, calibration, importance, training) and their PNG files."""
+"""Charts of the whole run (what counts, over all and before an onset; training), and what all charts share."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import altair as alt
 import polars as pl
 
-from clinical_lstm.artifacts import Run, atomic_file
 from clinical_lstm.reporting import theme, words
-from clinical_lstm.reporting.contents import read
 
 Spec = dict[str, Any]
-MAX_POINTS = 300  # of one curve: more than the pixels can show
 TOP_VARIABLES = 15
-AXES = {
-    "roc": ("False positive rate (1 − specificity)", "Sensitivity"),
-    "pr": ("Sensitivity (recall)", "Positive predictive value (precision)"),
-    "calibration": ("Predicted risk", "Observed share"),
-}
-
-
-def order(predictors: list[str]) -> list[str]:
-    """Return the predictors with the model first and the differences left out.
-
-    >>> order(["gradient_boosting", "model - gradient_boosting", "model"])
-    ['model', 'gradient_boosting']
-    """
-    single = sorted({name for name in predictors if " - " not in name})
-    return sorted(single, key=lambda name: (name != "model", name))
+TOP_MAP = 10  # variables of the map by hours before the onset
 
 
 def thinned(rows: list[Any], most: int) -> list[Any]:
@@ -44,119 +25,141 @@ def thinned(rows: list[Any], most: int) -> list[Any]:
     return [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
 
 
-def curve(curves: pl.DataFrame, target: tuple[str, float], kind: str, prevalence: float | None = None) -> Spec | None:
-    """Return the chart of one kind of curve for a target, all predictors; None when there are no points.
+def importance(table: pl.DataFrame, target: tuple[str, float], kind: str = "variable") -> Spec | None:
+    """Return the bars of mean |contribution| (logit) by variable or system, stacked by channel, with their interval.
 
-    `curves`: schemas.Curves; `prevalence` draws the level of chance on a precision-recall chart.
+    `table` is `schemas.Drivers`. None where there are no values: nothing was explained, or in too few patients.
     """
-    complication, horizon = target
-    chosen = curves.filter(
-        pl.col("complication") == complication,
-        pl.col("horizon_hours") == horizon,
-        pl.col("curve").cast(pl.String) == kind,
+    own = of_target(table, target).filter(
+        pl.col("dimension").cast(pl.String) == "all",
+        pl.col("kind").cast(pl.String) == kind,
+        pl.col("mean_abs").is_not_null(),
     )
-    if chosen.is_empty():
+    whole = own.filter(pl.col("channel").cast(pl.String) == "all")
+    whole = whole.with_columns(pl.col("mean_abs").round(9)).sort(["mean_abs", "group"], descending=[True, False])
+    whole = whole.filter(pl.col("mean_abs") > 0).head(TOP_VARIABLES)
+    if whole.is_empty():
         return None
-    rows = []
-    for predictor in order(curves["predictor"].unique().to_list()):
-        points = chosen.filter(pl.col("predictor") == predictor).select("x", "y", "n").rows()
-        name = words.plain(predictor)
-        rows += [
-            {"p": name, "x": round(x, 4), "y": round(y, 4), "n": n, "i": i}
-            for i, (x, y, n) in enumerate(thinned(points, MAX_POINTS))
-        ]
-    top = max(max(row["x"], row["y"]) for row in rows) if kind == "calibration" else 1.0
-    layers = [_reference(kind, top, prevalence), *_lines(rows, kind, top, order(curves["predictor"].to_list()))]
-    return finished(alt.layer(*[layer for layer in layers if layer is not None]), 250)
+    names = whole["group"].to_list()
+    up = alt.Y("v:N", title=None, sort=[named(kind, name) for name in names], axis=alt.Axis(domain=False, ticks=False))
+    bars = _bars(_importance_rows(own.filter(pl.col("group").is_in(names)), kind), up, kind)
+    return finished(alt.layer(bars, _whiskers(whole, up, kind)), 21 * len(names))
 
 
-def _lines(rows: list[Spec], kind: str, top: float, predictors: list[str]) -> list[alt.Chart]:
-    names = [words.plain(name) for name in predictors]
-    looks = [theme.series(index) for index in range(len(names))]
-    domain = alt.Scale(domain=[0, top], nice=kind == "calibration")
-    across, up = AXES[kind]
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X(
-            "x:Q",
-            title=across,
-            scale=domain,
-            axis=alt.Axis(tickCount=5, grid=False, labelOverlap="greedy", labelSeparation=4),
-        ),
-        y=alt.Y("y:Q", title=up, scale=domain, axis=alt.Axis(tickCount=5)),
-        color=alt.Color("p:N", legend=None, scale=alt.Scale(domain=names, range=[look[0] for look in looks])),
-    )
-    line = base.mark_line(strokeWidth=2, clip=True).encode(
-        order="i:O",
-        strokeDash=alt.StrokeDash("p:N", legend=None, scale=alt.Scale(domain=names, range=[look[1] for look in looks])),
-    )
-    if kind != "calibration":
-        return [line]
-    tips = [
-        alt.Tooltip("p:N", title="Predictor"),
-        alt.Tooltip("x:Q", title="Predicted risk"),
-        alt.Tooltip("y:Q", title="Observed share"),
-        alt.Tooltip("n:Q", title="Predictions"),
-    ]
-    return [line, base.mark_circle(size=36, opacity=1).encode(tooltip=tips)]
-
-
-def _reference(kind: str, top: float, prevalence: float | None) -> alt.Chart | None:
-    """Return the line of chance (roc, pr) or of perfect calibration."""
-    if kind == "pr" and prevalence is None:
-        return None
-    ends = [{"x": 0, "y": prevalence}, {"x": 1, "y": prevalence}] if kind == "pr" else [{"x": 0, "y": 0}]
-    ends = ends if kind == "pr" else [*ends, {"x": top, "y": top}]
-    return (
-        alt.Chart(alt.Data(values=ends)).mark_line(color=theme.colour("quiet"), strokeWidth=1).encode(x="x:Q", y="y:Q")
-    )
-
-
-def importance(table: pl.DataFrame, target: tuple[str, float]) -> Spec | None:
-    """Return the bars of mean |attribution| (logit) by variable, stacked by channel; None when there are none."""
-    complication, horizon = target
-    chosen = table.filter(pl.col("complication") == complication, pl.col("horizon_hours") == horizon)
-    if chosen.is_empty():
-        return None
-    total = chosen.group_by("variable").agg(pl.col("mean_abs").sort().sum().alias("total"))
-    top = total.with_columns(pl.col("total").round(9)).sort(["total", "variable"], descending=[True, False])
-    names = top.head(TOP_VARIABLES)["variable"].to_list()
-    rows = _importance_rows(chosen, names)
+def _bars(rows: list[Spec], up: alt.Y, kind: str) -> alt.Chart:
     channels = [name for name in words.CHANNELS.values() if any(row["c"] == name for row in rows)]
     colours = alt.Scale(domain=channels, range=[theme.colour(name) for name in channels])
-    bars = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_bar(height=13)
-        .encode(
-            x=alt.X("a:Q", title="Mean absolute contribution to the logit", axis=alt.Axis(tickCount=5)),
-            y=alt.Y(
-                "v:N", title=None, sort=[words.label(name) for name in names], axis=alt.Axis(domain=False, ticks=False)
-            ),
-            color=alt.Color("c:N", legend=None, scale=colours),
-            order="r:O",
-            tooltip=[
-                alt.Tooltip("v:N", title="Variable"),
-                alt.Tooltip("c:N", title="Channel"),
-                alt.Tooltip("a:Q", title="Mean |contribution|"),
-                alt.Tooltip("s:Q", title="Mean contribution"),
-            ],
-        )
+    bars = alt.Chart(alt.Data(values=rows)).mark_bar(height=13)
+    return bars.encode(
+        x=alt.X("a:Q", title="Mean absolute contribution to the logit", axis=alt.Axis(tickCount=5)),
+        y=up,
+        color=alt.Color("c:N", legend=None, scale=colours),
+        order="r:O",
+        tooltip=[
+            alt.Tooltip("v:N", title="Variable" if kind == "variable" else "Organ system"),
+            alt.Tooltip("c:N", title="Channel"),
+            alt.Tooltip("a:Q", title="Mean |contribution|"),
+            alt.Tooltip("s:Q", title="Mean contribution"),
+        ],
     )
-    return finished(bars, 21 * len({row["v"] for row in rows}))
 
 
-def _importance_rows(chosen: pl.DataFrame, names: list[str]) -> list[Spec]:
+def _whiskers(whole: pl.DataFrame, up: alt.Y, kind: str) -> alt.Chart:
+    """Return the intervals of whole bars."""
+    ends = [
+        {"v": named(kind, row["group"]), "l": short(row["low"]), "h": short(row["high"])}
+        for row in whole.filter(pl.col("low").is_not_null(), pl.col("high").is_not_null()).to_dicts()
+    ]
+    lines = alt.Chart(alt.Data(values=ends)).mark_rule(color=theme.colour("ink"), strokeWidth=1.4)
+    return lines.encode(x="l:Q", x2="h:Q", y=up)
+
+
+def _importance_rows(own: pl.DataFrame, kind: str) -> list[Spec]:
     ranks = {channel: rank for rank, channel in enumerate(words.CHANNELS)}
     return [
         {
-            "v": words.label(row["variable"]),
-            "c": words.CHANNELS[str(row["channel"])],
-            "r": ranks[str(row["channel"])],
-            "a": round(row["mean_abs"], 4),
-            "s": round(row["mean_signed"], 4),
+            "v": named(kind, row["group"]),
+            "c": words.CHANNELS[row["channel"]],
+            "r": ranks[row["channel"]],
+            "a": short(row["mean_abs"]),
+            "s": short(row["mean_signed"]),
         }
-        for row in chosen.sort("variable", "channel").to_dicts()
-        if row["variable"] in names
+        for row in own.with_columns(pl.col("channel").cast(pl.String)).sort("group", "channel").to_dicts()
+        if row["channel"] != "all"
     ]
+
+
+def before_onset(table: pl.DataFrame, target: tuple[str, float]) -> Spec | None:
+    """Return the map of mean |contribution| by variable and hours before the onset, which is on the right.
+
+    The variables are the top ones over all hours. None where fewer than two bins have enough patients.
+    """
+    own = of_target(table, target).filter(
+        pl.col("dimension").cast(pl.String) == "to_onset",
+        pl.col("kind").cast(pl.String) == "variable",
+        pl.col("channel").cast(pl.String) == "all",
+        pl.col("mean_abs").is_not_null(),
+    )
+    bins = sorted(own["level"].unique(), key=lambda name: -float(name.split("-")[0]))
+    if len(bins) < 2:
+        return None
+    sums = own.group_by("group").agg(total=pl.col("mean_abs").sort().sum().round(9))
+    names = sums.sort(["total", "group"], descending=[True, False]).head(TOP_MAP)["group"].to_list()
+    rows = [
+        {"v": words.label(row["group"]), "b": _bin(row["level"])}
+        | {"a": short(row["mean_abs"]), "l": short(row["low"]), "h": short(row["high"])}
+        | {"s": short(row["mean_signed"]), "n": row["n_predictions"]}
+        for row in own.sort("group", "level").to_dicts()
+        if row["group"] in names
+    ]
+    return finished(_map(rows, [_bin(name) for name in bins], [words.label(name) for name in names]), 21 * len(names))
+
+
+def _bin(level: str) -> str:
+    return level.replace("-", "–").removesuffix(" h")
+
+
+def _map(rows: list[Spec], across: list[str], up: list[str]) -> alt.Chart:
+    shades = alt.Scale(domain=[0, max(row["a"] for row in rows)], range=[0.04, 1])
+    axis = alt.Axis(labelAngle=0, labelOverlap="greedy", domain=False, ticks=False)
+    cells = alt.Chart(alt.Data(values=rows)).mark_rect(color=theme.colour("accent"))
+    return cells.encode(
+        x=alt.X("b:N", title="Hours before the onset", sort=across, axis=axis),
+        y=alt.Y("v:N", title=None, sort=up, axis=alt.Axis(domain=False, ticks=False)),
+        opacity=alt.Opacity("a:Q", scale=shades, legend=None),
+        tooltip=[
+            alt.Tooltip("v:N", title="Variable"),
+            alt.Tooltip("b:N", title="Hours before the onset"),
+            alt.Tooltip("a:Q", title="Mean |contribution|"),
+            alt.Tooltip("l:Q", title="95 % interval from"),
+            alt.Tooltip("h:Q", title="to"),
+            alt.Tooltip("s:Q", title="Mean contribution"),
+            alt.Tooltip("n:Q", title="Predictions"),
+        ],
+    )
+
+
+def of_target(table: pl.DataFrame, target: tuple[str, float]) -> pl.DataFrame:
+    """Return the rows of a target."""
+    return table.filter(pl.col("complication") == target[0], pl.col("horizon_hours") == target[1])
+
+
+def named(kind: str, group: str) -> str:
+    """Return a variable or an organ system as the page names it.
+
+    >>> named("variable", "map"), named("system", "acid-base")
+    ('Mean arterial pressure', 'Acid-base')
+    """
+    return words.label(group) if kind == "variable" else words.plain(group)
+
+
+def short(value: float | None) -> float | None:
+    """Return a number with as many digits as a pixel needs.
+
+    >>> short(0.123456), short(None)
+    (0.1235, None)
+    """
+    return None if value is None else float(f"{value:.4g}")
 
 
 def training(history: list[dict[str, float | None]], best_epoch: int | None) -> Spec | None:
@@ -191,48 +194,9 @@ def training(history: list[dict[str, float | None]], best_epoch: int | None) -> 
 
 def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int) -> Spec:
     """Return a chart as a bare specification: as wide as its place, without the configuration all charts share."""
-    return bare(chart.properties(width="container", height=height).to_dict())
+    return bare(chart.properties(width="container", height=height).to_dict(validate=False))  # a test does, once
 
 
 def bare(spec: Spec) -> Spec:
     """Return a specification without its schema address and configuration."""
     return {key: value for key, value in spec.items() if key not in ("$schema", "config")}
-
-
-def write_figures(run: Run, folder: Path) -> list[Path]:
-    """Write ROC, precision-recall, calibration and importance of every target as PNG; return the paths, sorted."""
-    contents = read(run)
-    written = []
-    for target in contents.targets:
-        specs = {kind: curve(contents.curves, target, kind) for kind in AXES}
-        if contents.explanations is not None:
-            specs["importance"] = importance(contents.explanations.importance, target)
-        for kind, spec in specs.items():
-            if spec is not None:
-                stem = re.sub(r"[^A-Za-z0-9]+", "_", target[0]).strip("_")
-                written.append(_write_png(spec, folder / f"{kind}_{stem}_{words.number(target[1])}h.png", target))
-    return sorted(written)
-
-
-def _write_png(spec: Spec, path: Path, target: tuple[str, float]) -> Path:
-    import vl_convert
-
-    titled = _with_legend({**spec, "width": 420, "title": words.target(*target), "config": theme.config()})
-    image = vl_convert.vegalite_to_png({**theme.printed(titled), "background": "white"}, scale=2)
-    with atomic_file(path) as partial:
-        partial.write_bytes(image)
-    return path
-
-
-def _with_legend(spec: Any) -> Any:
-    """Return a specification whose colours have a legend: on the page the text around a chart has it."""
-    if isinstance(spec, list):
-        return [_with_legend(part) for part in spec]
-    if not isinstance(spec, dict):
-        return spec
-    shown = {key: _with_legend(part) for key, part in spec.items()}
-    for channel in ("color", "strokeDash"):
-        encoding = shown.get("encoding")
-        if isinstance(encoding, dict) and isinstance(encoding.get(channel), dict) and "legend" in encoding[channel]:
-            encoding[channel] = {**encoding[channel], "legend": {"title": None, "orient": "bottom", "columns": 2}}
-    return cast("Spec", shown)

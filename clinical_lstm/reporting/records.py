@@ -44,6 +44,36 @@ def coverage(cohort: Mapping[str, Any], variables: list[str]) -> list[dict[str, 
     return rows
 
 
+def policies(alarms: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the alarm policy of each target in words: target, when an alarm rings, how that was chosen.
+
+    >>> policy = {"threshold": 0.05, "silence_hours": 6.0, "reset_hours": 0.0, "budget": 0.5, "chosen_on": "val"}
+    >>> for text in policies([{"complication": "sepsis", "horizon_hours": 6.0, **policy}])[0]:
+    ...     print(text.replace("\xa0", " "))
+    Sepsis within 6 h
+    at a risk of 5 % or more, then none for 6 h
+    most events within 0.5 false alarms per patient-day, val
+    """
+    return [
+        [
+            words.target(one["complication"], one["horizon_hours"]),
+            _rings(one),
+            f"most events within {words.number(one['budget'])} false alarms per patient-day, {one['chosen_on']}",
+        ]
+        for one in alarms
+    ]
+
+
+def _rings(policy: Mapping[str, Any]) -> str:
+    """Return when an alarm rings; a threshold of 1 or more is that of a policy that never does."""
+    if policy["threshold"] >= 1:
+        return "never: no threshold keeps within the budget"
+    parts = [f"at a risk of {words.percent(policy['threshold'])} or more"]
+    parts += [f"then none for {words.duration(policy['silence_hours'])}"] if policy["silence_hours"] else []
+    parts += [f"none for {words.duration(policy['reset_hours'])} after an episode"] if policy["reset_hours"] else []
+    return ", ".join(parts)
+
+
 def settings(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Return settings as (name, text); nested ones get dotted names.
 

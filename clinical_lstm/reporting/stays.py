@@ -4,43 +4,36 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from math import exp, fsum
-from typing import Any
+from math import fsum
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from clinical_lstm.reporting import words
-from clinical_lstm.reporting.contents import Contents, Explanations
+from clinical_lstm.reporting.cells import Cells, cells_of, from_charting, ranked, summed, visible
+from clinical_lstm.reporting.changes import Change, Changes, change
+from clinical_lstm.reporting.contents import Contents
+from clinical_lstm.reporting.contributions import Driver, Measurements, drivers, table
 from clinical_lstm.reporting.figures import thinned
+from clinical_lstm.reporting.footing import Observed, Quality, observed, quality
+from clinical_lstm.reporting.ringing import Ringing, ringing
 
-LANES = 6
-ROWS = 10
-DRIVERS = 6
 MAX_RISKS = 500
 MAX_MEASUREMENTS = 240
 MAX_CELLS = 700
-FAINT = 0.01  # cells below this share of the strongest one stay blank
-
-Cells = dict[tuple[str, float], dict[str, float]]  # (variable, input_hours) -> channel -> attribution
 
 
-@dataclass(frozen=True)
-class Driver:
-    """One variable's whole contribution to the logit, in words."""
+class Size(NamedTuple):
+    """How much a card shows, and how tall its charts are against those of the page of a run."""
 
-    sentence: str
-    through: str
-    contribution: float
+    lanes: int = 6
+    rows: int = 10
+    drivers: int = 6
+    height: float = 1.0
 
-    @property
-    def direction(self) -> str:
-        """Whether it raises or lowers the risk."""
-        return "raises" if self.contribution > 0 else "lowers"
 
-    @property
-    def odds(self) -> str:
-        """The contribution as a factor on the odds."""
-        return f"odds × {words.number(exp(self.contribution))}"
+CARD = Size()
+ALONE = Size(lanes=10, rows=20, drivers=12, height=1.4)
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,6 @@ class Card:
     threshold: float | None
     window: tuple[float, float]
     step: float
-    end: float
     onsets: list[float]
     risks: list[tuple[float, float]]
     lanes: list[Lane]
@@ -77,6 +69,17 @@ class Card:
     drivers: list[Driver]
     listed: float
     left_out: str
+    contributions: list[list[str]]
+    observed: Observed | None
+    change: Change | None
+    quality: Quality
+    ringing: Ringing | None
+    height: float
+
+    @property
+    def end(self) -> float:
+        """The last hour of the time axis."""
+        return max([self.now, self.window[1], *(hours for hours, _ in self.risks)])
 
     @property
     def rest(self) -> float:
@@ -96,51 +99,68 @@ class Card:
         """Whether the risk is above the threshold, in words."""
         if self.threshold is None:
             return "no alarm threshold"
-        return ("alarm" if self.risk >= self.threshold else "no alarm") + f" at {words.percent(self.threshold)}"
+        side = "above" if self.risk >= self.threshold else "below"
+        return f"{side} the threshold of {words.percent(self.threshold)}"
 
 
-def cards(contents: Contents, identifiers: bool = False) -> list[Card]:
-    """Return the cards of all explained predictions: by reason, then highest risk first.
+def pseudonyms(contents: Contents) -> dict[str, str]:
+    """Return the explained stays, each with its pseudonym: "Stay 1", "Stay 2", ... in the order of reading."""
+    names: dict[str, str] = {}
+    for row in _in_order(contents):
+        names.setdefault(row["stay_id"], f"Stay {len(names) + 1}")
+    return names
+
+
+def cards(
+    contents: Contents,
+    changes: Changes | None = None,
+    identifiers: bool = False,
+    stay: str | None = None,
+    size: Size = CARD,
+) -> list[Card]:
+    """Return the cards of all explained predictions, or of those of one stay: by reason, then highest risk first.
 
     Stays are called "Stay 1", "Stay 2", ... in that order; `identifiers` adds the stay's own name.
     """
-    tables = contents.explanations
-    if tables is None:
+    names = pseudonyms(contents)
+    return [
+        _card(contents, changes, row, titled(names, row["stay_id"], identifiers), size)
+        for row in _in_order(contents)
+        if stay in (None, row["stay_id"])
+    ]
+
+
+def titled(names: dict[str, str], stay: str, identifiers: bool) -> str:
+    """Return what a stay is called on a page.
+
+    >>> titled({"p17": "Stay 3"}, "p17", True), titled({"p17": "Stay 3"}, "p17", False)
+    ('Stay 3 (p17)', 'Stay 3')
+    """
+    return f"{names[stay]} ({stay})" if identifiers else names[stay]
+
+
+def _in_order(contents: Contents) -> list[dict[str, Any]]:
+    if contents.explanations is None:
         return []
     known = {reason: rank for rank, reason in enumerate(words.REASONS)}
-    explained = sorted(
-        tables.explained.to_dicts(),
-        key=lambda row: (
-            known.get(row["reason"], len(known)),
-            row["reason"],
-            -row["risk"],
-            row["stay_id"],
-            row["hours"],
-        ),
-    )
-    names: dict[str, str] = {}
-    for row in explained:
-        names.setdefault(row["stay_id"], f"Stay {len(names) + 1}")
-    titles = {stay: f"{name} ({stay})" if identifiers else name for stay, name in names.items()}
-    return [_card(contents, tables, row, titles[row["stay_id"]]) for row in explained]
+
+    def place(row: dict[str, Any]) -> tuple[Any, ...]:
+        return known.get(row["reason"], len(known)), row["reason"], -row["risk"], row["stay_id"], row["hours"]
+
+    return sorted(contents.explanations.explained.to_dicts(), key=place)
 
 
-def _card(contents: Contents, tables: Explanations, row: dict[str, Any], title: str) -> Card:
-    task, now, stay = contents.manifest["task"], row["hours"], row["stay_id"]
-    target, cells = (row["complication"], row["horizon_hours"]), _cells(tables.attributions, row)
-    totals, channels = _totals(cells)
-    ranked = sorted(totals, key=lambda name: (-round(abs(totals[name]), 9), name))
-    measurements = _measurements(tables.observations, stay)
-    dynamic = [name for name in ranked if "static" not in channels[name]]
-    risks, first = _risks(tables.predictions, stay, target), now + float(task.get("gap_hours") or 0.0)
-    static = tables.stays.filter(pl.col("stay_id") == stay).head(1).to_dicts()
-    visible, capped = _visible(cells, dynamic[:ROWS])
-    lanes = [v for v in dynamic if v in measurements][:LANES]
-    drivers = [
-        _driver(name, totals[name], channels[name], measurements.get(name, []), now, static[0] if static else {})
-        for name in ranked[:DRIVERS]
-        if totals[name] != 0
-    ]
+def _card(contents: Contents, changes: Changes | None, row: dict[str, Any], title: str, size: Size) -> Card:
+    tables, task, now, stay = contents.explanations, contents.manifest["task"], row["hours"], row["stay_id"]
+    assert tables is not None, "a row comes from them"
+    target, cells = (row["complication"], row["horizon_hours"]), cells_of(tables.attributions, row)
+    total, by_channel, _ = summed(cells)
+    measurements, static = _measurements(tables.observations, stay), _static(tables.stays, stay)
+    dynamic = [name for name in ranked(total) if "static" not in by_channel[name]]
+    predictions, first = _predictions(tables.predictions, stay, target), now + float(task.get("gap_hours") or 0.0)
+    shown, capped = visible(cells, dynamic[: size.rows], MAX_CELLS)
+    lanes = [v for v in dynamic if v in measurements][: size.lanes]
+    risks = predictions.select("hours", "risk").rows()
     return Card(
         title=title,
         reason=words.REASONS.get(row["reason"], words.plain(row["reason"])),
@@ -154,50 +174,22 @@ def _card(contents: Contents, tables: Explanations, row: dict[str, Any], title: 
         threshold=contents.threshold(target),
         window=(first, first + target[1]),
         step=float(task.get("step_hours") or 0.0),
-        end=max([now, first + target[1], *(hours for hours, _ in risks)]),
         onsets=_onsets(tables.episodes, stay, target[0]),
         risks=thinned(risks, MAX_RISKS),
         lanes=[Lane(v, thinned(measurements[v], MAX_MEASUREMENTS)) for v in lanes],
-        rows=dynamic[:ROWS],
-        measured={v: measurements[v] for v in dynamic[:ROWS] if v in measurements},
-        cells=visible,
-        drivers=drivers,
-        listed=fsum(totals[name] for name in ranked[:DRIVERS]),
+        rows=dynamic[: size.rows],
+        measured={v: measurements[v] for v in dynamic[: size.rows] if v in measurements},
+        cells=shown,
+        drivers=drivers(cells, measurements, static, now, size.drivers),
+        listed=fsum(total[name] for name in ranked(total)[: size.drivers]),
         left_out=_left_out(len(risks), max([len(measurements[v]) for v in lanes], default=0), capped),
+        contributions=table(total, by_channel),
+        observed=observed(contents.curves, target, row["risk"]),
+        change=change(changes, contents.calibrator, row, measurements, static) if changes else None,
+        quality=quality(measurements, contents.manifest.get("variables", []), now, from_charting(by_channel)),
+        ringing=ringing(predictions, contents.alarms),
+        height=size.height,
     )
-
-
-def _cells(attributions: pl.DataFrame, row: dict[str, Any]) -> Cells:
-    key = ["stay_id", "hours", "complication", "horizon_hours"]
-    chosen = attributions.filter(*[pl.col(name) == row[name] for name in key])
-    cells: Cells = defaultdict(dict)
-    for variable, hours, channel, share in chosen.select(
-        "variable", "input_hours", pl.col("channel").cast(pl.String), "attribution"
-    ).iter_rows():
-        cells[variable, hours][channel] = share
-    return cells
-
-
-def _totals(cells: Cells) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Return the sum by variable, and the sum of magnitudes by variable and channel."""
-    parts: dict[str, list[float]] = defaultdict(list)
-    sizes: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for (variable, _), shares in cells.items():
-        parts[variable] += shares.values()
-        for channel, share in shares.items():
-            sizes[variable][channel].append(abs(share))
-    # fsum is exact: the order of the cells does not matter.
-    totals = {variable: fsum(values) for variable, values in parts.items()}
-    return totals, {v: {c: fsum(values) for c, values in by.items()} for v, by in sizes.items()}
-
-
-def _visible(cells: Cells, rows: list[str]) -> tuple[Cells, int]:
-    """Return the cells of the shown rows that are strong enough to be seen, and how many more the chart cannot hold."""
-    size = {cell: abs(fsum(shares.values())) for cell, shares in cells.items() if cell[0] in rows}
-    strongest = max(size.values(), default=0.0)
-    seen = sorted((c for c in size if size[c] > FAINT * strongest), key=lambda c: (-round(size[c], 9), c))
-    kept = sorted(seen[:MAX_CELLS], key=lambda c: (rows.index(c[0]), c[1]))
-    return {cell: cells[cell] for cell in kept}, len(seen) - len(kept)
 
 
 def _left_out(risks: int, measurements: int, cells: int) -> str:
@@ -212,35 +204,24 @@ def _left_out(risks: int, measurements: int, cells: int) -> str:
     return f"A long stay; not drawn: {'; '.join(parts)}." if parts else ""
 
 
-def _driver(
-    variable: str,
-    contribution: float,
-    channels: dict[str, float],
-    points: list[tuple[float, float]],
-    now: float,
-    static: dict[str, Any],
-) -> Driver:
-    main = max(sorted(channels), key=lambda channel: channels[channel])
-    if main == "static":
-        return Driver(words.static(variable, static.get(variable)), "", contribution)
-    past = [point for point in points if point[0] <= now]
-    return Driver(words.measured(variable, past, now), words.THROUGH[main], contribution)
-
-
-def _measurements(observations: pl.DataFrame, stay: str) -> dict[str, list[tuple[float, float]]]:
-    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+def _measurements(observations: pl.DataFrame, stay: str) -> Measurements:
+    points: Measurements = defaultdict(list)
     chosen = observations.filter(pl.col("stay_id") == stay).sort("variable", "hours")
     for variable, hours, value in chosen.select("variable", "hours", "value").iter_rows():
         points[variable].append((hours, value))
     return dict(points)
 
 
-def _risks(predictions: pl.DataFrame, stay: str, target: tuple[str, float]) -> list[tuple[float, float]]:
+def _static(stays: pl.DataFrame, stay: str) -> dict[str, Any]:
+    return next(iter(stays.filter(pl.col("stay_id") == stay).to_dicts()), {})
+
+
+def _predictions(predictions: pl.DataFrame, stay: str, target: tuple[str, float]) -> pl.DataFrame:
     complication, horizon = target
     chosen = predictions.filter(
         pl.col("stay_id") == stay, pl.col("complication") == complication, pl.col("horizon_hours") == horizon
     )
-    return chosen.sort("hours").select("hours", "risk").rows()
+    return chosen.sort("hours")
 
 
 def _onsets(episodes: pl.DataFrame, stay: str, complication: str) -> list[float]:

@@ -7,6 +7,7 @@ Charts name colours as CSS variables, so one SVG follows the reader's light or d
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, cast
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
@@ -21,7 +22,7 @@ PALETTE = {
     "accent": ("#0a5a9c", "#7ab8f0"),
     "band": ("#dcebdd", "#23382a"),
     "warn": ("#a63c00", "#ff9d66"),
-    "raise": ("#c8500a", "#f2843c"),
+    "raise": ("#c44e0a", "#f2843c"),
     "lower": ("#1a6fb5", "#5aaaf0"),
     "series1": ("#0a5a9c", "#6db4f2"),
     "series2": ("#b86a00", "#f0a53c"),
@@ -51,6 +52,19 @@ def colour(name: str) -> str:
 def series(index: int) -> tuple[str, list[int]]:
     """Return colour and dash pattern of the index-th predictor; both repeat after six."""
     return colour(f"series{index % SERIES + 1}"), DASHES[index % SERIES]
+
+
+def legend(names: Sequence[str]) -> list[dict[str, str]]:
+    """Return the lines of charts as a legend beside them has them: name, colour, dashes.
+
+    >>> legend(["Model", "Other"])[1]
+    {'name': 'Other', 'colour': 'var(--series2)', 'dash': '6 3'}
+    """
+    looks = [series(index) for index in range(len(names))]
+    return [
+        {"name": name, "colour": colour, "dash": " ".join(map(str, dash)) if dash[1] else ""}
+        for name, (colour, dash) in zip(names, looks)
+    ]
 
 
 def variables(dark: bool) -> str:

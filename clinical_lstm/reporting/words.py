@@ -22,6 +22,8 @@ REASONS = {
     "typical": "Typical",
 }
 PRINTED_UNITS = {"1": "", "0/1": "", "degC": "°C", "10^9/L": "10⁹/L"}
+ACRONYMS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "tcn": "TCN", "cnn": "CNN", "mlp": "MLP", "xlstm": "xLSTM"}
+ACRONYMS |= {"sofa": "SOFA", "qsofa": "qSOFA", "news2": "NEWS2", "sirs": "SIRS"}
 TREND_HOURS = 4.0  # a change over less than this is mostly measurement noise
 
 
@@ -74,7 +76,7 @@ def count(value: int | float | None) -> str:
     >>> count(1552210) == "1\u202f552\u202f210"
     True
     """
-    return "–" if value is None else f"{int(value):,}".replace(",", "\u202f")
+    return "–" if value is None else f"{round(value):,}".replace(",", "\u202f")
 
 
 def duration(hours: float) -> str:
@@ -100,11 +102,21 @@ def clean(name: str) -> str:
 def plain(name: str) -> str:
     """Return a name of the code as words with a capital.
 
-    >>> plain("gradient_boosting")
-    'Gradient boosting'
+    >>> plain("gradient_boosting"), plain("residual_lstm"), plain("qsofa")
+    ('Gradient boosting', 'Residual LSTM', 'qSOFA')
     """
-    text = clean(name).replace("_", " ").strip()
-    return text[:1].upper() + text[1:]
+    parts = clean(name).replace("_", " ").split(" ")
+    text = " ".join(ACRONYMS.get(part, part) for part in parts).strip()
+    return text if parts[0] in ACRONYMS else text[:1].upper() + text[1:]
+
+
+def capitalised(sentence: str) -> str:
+    """Return a sentence with a capital, all else as it is.
+
+    >>> capitalised("the SOFA score")
+    'The SOFA score'
+    """
+    return sentence[:1].upper() + sentence[1:]
 
 
 def complication(name: str) -> str:
@@ -131,8 +143,16 @@ def target(name: str, horizon_hours: float) -> str:
     >>> target("lactic_acidosis", 12.0)
     'Lactic acidosis within 12 h'
     """
-    ahead = within(horizon_hours) if horizon_hours >= YEAR_HOURS else f"within {duration(horizon_hours)}"
-    return f"{complication(name)} {ahead}"
+    return f"{complication(name)} {ahead(horizon_hours)}"
+
+
+def ahead(horizon_hours: float) -> str:
+    """Return a horizon in words; one of a year or more is the rest of the stay.
+
+    >>> ahead(6.0), ahead(100_000.0)
+    ('within 6 h', 'by discharge')
+    """
+    return within(horizon_hours) if horizon_hours >= YEAR_HOURS else f"within {duration(horizon_hours)}"
 
 
 def label(variable: str) -> str:

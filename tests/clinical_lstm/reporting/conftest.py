@@ -1,8 +1,9 @@
-"""A run directory as train, evaluate and explain leave it: a simulated ward, checked by the schemas."""
+"""Run directories as the stages leave them: one of known numbers, checked by the schemas, and one that was judged."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import pytest
 
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import Run, write_json, write_table
+from clinical_lstm.evaluation import Judged, Protocol, evaluate
+from clinical_lstm.evaluation.operation import AlarmBudget, operations, record
+from clinical_lstm.evaluation.summary import summarise
 from clinical_lstm.sources.base import stays_table
+from clinical_lstm.transport import Population, domain_shift, recalibration
 from clinical_lstm.variables import static_names
 
 TARGETS = [("sepsis", 6.0), ("sepsis", 12.0)]
@@ -94,8 +99,8 @@ def curves() -> pl.DataFrame:
             }
             for kind, (across, up) in shapes.items():
                 rows += [
-                    {"predictor": name, "complication": "sepsis", "horizon_hours": horizon, "curve": kind}
-                    | {"x": float(a), "y": float(b), "n": 100}
+                    {"predictor": name, "complication": "sepsis", "horizon_hours": horizon, "subset": "all"}
+                    | {"curve": kind, "x": float(a), "y": float(b), "n": 100}
                     for a, b in zip(across, up)
                 ]
     table = pl.DataFrame(rows)
@@ -171,16 +176,6 @@ def attributions(stays: list[str], variables: list[str]) -> pl.DataFrame:
     table = table.with_columns(hours=48.0, complication=pl.lit("sepsis"), horizon_hours=6.0)
     table = table.with_columns(enum(table["channel"].to_list(), "channel", schemas.Attributions))
     return schemas.check(schemas.Attributions, table.select(schemas.Attributions.column_names()), "attributions")
-
-
-def importance(variables: list[str]) -> pl.DataFrame:
-    rows = [
-        ("sepsis", 6.0, name, channel, size / (1 + rank), size / (2 + rank) * (-1) ** rank)
-        for rank, name in enumerate(variables)
-        for channel, size in [("value", 0.9), ("mask", 0.3), ("delta", 0.2)]
-    ] + [("sepsis", 6.0, name, "static", 0.12, 0.05) for name in STATICS]
-    names = ["complication", "horizon_hours", "variable", "channel", "mean_abs", "mean_signed"]
-    return pl.DataFrame(rows, schema=names, orient="row")
 
 
 def manifest(variables: list[str]) -> dict[str, Any]:
@@ -275,18 +270,27 @@ def build(path: Path, stays: list[str], variables: list[str], explain: bool = Tr
         }
     )
     losses.write_csv(path / "history.csv")
-    write_table(path / "scores.parquet", scores())
     write_table(path / "curves.parquet", curves())
+    write_scores(path, scores(), schemas.empty(schemas.Gaps))
     write_table(path / "predictions.parquet", predictions(stays))
     if explain:
         write_explanations(path, stays, variables)
     return Run(path)
 
 
+def write_scores(path: Path, found: pl.DataFrame, gaps: pl.DataFrame) -> None:
+    write_table(path / "scores.parquet", found)
+    write_table(path / "gaps.parquet", gaps)
+    key = [{"complication": complication, "horizon_hours": horizon} for complication, horizon in TARGETS]
+    said = [
+        target | summarise(found, gaps, (target["complication"], target["horizon_hours"]))._asdict() for target in key
+    ]
+    write_json(path / "summary.json", said)
+
+
 def write_explanations(path: Path, stays: list[str], variables: list[str]) -> None:
     write_table(path / "explained.parquet", explained(stays))
     write_table(path / "attributions.parquet", attributions(stays, variables))
-    write_table(path / "importance.parquet", importance(variables))
     checks = {"n": 200, "n_explained": 198, "tolerance": 0.01, "max_gap": 0.0121, "median_gap": 0.0012}
     write_json(path / "checks.json", checks | {"evaluations_median": 240.0, "evaluations_max": 400})
     write_table(path / "explained_observations.parquet", observations(stays, variables))
@@ -300,6 +304,184 @@ def write_explanations(path: Path, stays: list[str], variables: list[str]) -> No
     table = table.with_columns(enum(table["split"].to_list(), "split", schemas.SplitStays))
     columns = schemas.SplitStays.column_names()
     write_table(path / "explained_stays.parquet", schemas.check(schemas.SplitStays, table.select(columns), "stays"))
+
+
+# --- judged by the real evaluation ------------------------------------------------------------------------------------
+
+NOISE = {"model": 0.4, "elapsed_time": 3.5, "gradient_boosting": 0.8, "news2": 2.5, "sofa": 3.0}
+
+
+def ward(noise: float, patients: int = 110, steps: int = 30) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return predictions and stays: half of the patients get worse until an onset, and are seen for 3 h after it.
+
+    The risk follows the hours to the onset, blurred by `noise` on the logit. A third of the patients is of `val`.
+    """
+    draw, blur = np.random.default_rng(5), np.random.default_rng([5, round(100 * noise)])
+    onset = np.where(draw.random(patients) < 0.5, draw.integers(12, steps - 3, patients) - 0.5, np.nan)
+    stay, hours = np.repeat(np.arange(patients), steps), np.tile(np.arange(1.0, steps + 1), patients)
+    ahead = onset[stay] - hours
+    seen = ~(ahead < -3)
+    logit = (
+        -3.5 + np.where(np.isnan(ahead), 0.0, 4.0 * np.exp(-np.abs(ahead) / 8)) + noise * blur.normal(size=len(stay))
+    )
+    after = ahead <= 0
+    parts = [
+        pl.DataFrame(
+            {
+                "stay_id": [f"s{i:03}" for i in stay],
+                "patient_id": [f"p{i:03}" for i in stay],
+                "site": np.where(stay % 4 < 2, "B", "A"),
+                "split": np.where(stay % 3 == 0, "val", "test"),
+                "hours": hours,
+                "complication": complication,
+                "horizon_hours": horizon,
+                "risk": 1 / (1 + np.exp(-logit - (horizon - 6) / 12)),
+                "label": (after | (ahead <= horizon)).astype(np.int8),
+                "at_risk": True,
+                "after_onset": after,
+                "onset_hours": onset[stay],
+                "follow_up_hours": np.where(after, np.nan, float(steps + 12)),
+            }
+        ).filter(pl.Series(seen))
+        for complication, horizon in TARGETS
+    ]
+    table = pl.concat(parts).with_columns(pl.col("onset_hours", "follow_up_hours").fill_nan(None))
+    table = table.with_columns(enum(table["split"].to_list(), "split", schemas.Predictions))
+    facts = {"male": np.arange(patients) % 2 * 1.0, "age_years": np.where(np.arange(patients) < 6, 30.0, 70.0)}
+    stays = pl.DataFrame({"stay_id": [f"s{i:03}" for i in range(patients)], **facts})
+    return schemas.check(schemas.Predictions, table.sort("stay_id"), "predictions"), stays
+
+
+def judge(path: Path) -> None:
+    """Write what `evaluate` and `transport` write, by the code that they run."""
+    alarm, judged = AlarmBudget(budget=2.0, silence_hours=4.0), {}
+    for name, noise in NOISE.items():
+        table, stays = ward(noise)
+        judged[name] = Judged(table, operations(table, dict.fromkeys(TARGETS, 0.2), alarm, name))
+    protocol = Protocol(replicates=30, utility=True, subgroups=["site", "sex", "age", "hours"])
+    found = evaluate(judged, stays, protocol)
+    write_scores(path, found.scores, found.gaps)
+    write_table(path / "curves.parquet", found.curves)
+    write_json(path / "alarms.json", record(judged["model"].operation, alarm))
+    key = [{"complication": complication, "horizon_hours": horizon} for complication, horizon in TARGETS]
+    facts = {"threshold": 0.2, "rule": "cinc2019", "chosen_on": "val"}
+    write_json(path / "thresholds.json", [target | facts for target in key])
+    thresholds = [target | facts for target in key]
+    repaired = recalibration(judged["model"].table.filter(split="test"), thresholds, repeats=3)
+    write_table(path / "recalibration.parquet", repaired)
+    write_table(path / "domain_shift.parquet", domain_shift(*(population(seed) for seed in (1, 2))))
+    score = {"value": 0.8, "low": 0.7, "high": 0.9}
+    counts = {"n_stays": 70, "n_rows": 1900, "n_positives": 300}
+    side = counts | {"auroc": score, "utility_cinc2019": score, "calibration_in_the_large": score}
+    away = side | {"auroc": {"value": 0.7, "low": None, "high": None}}
+    places = {"run": "sepsis_lstm", "cohort": "cinc2019-without-B", "sites": {"train": ["A", "C"], "test": ["B"]}}
+    write_json(path / "transport.json", places | {"targets": [target | {"home": side, "away": away} for target in key]})
+
+
+# --- explained by the real summaries ----------------------------------------------------------------------------------
+
+DRIVING = ["lactate", "heart_rate", "map", "creatinine"]
+KEY = ["stay_id", "hours", "complication", "horizon_hours"]
+SAMPLES = ["true_alarm", "missed_event", "false_alarm", "true_silence"]
+
+
+def driven(patients: int = 120) -> tuple[pl.DataFrame, ...]:
+    """Return attributions, what was explained, observations and stays: more lactate raises the logit, in false alarms
+    its being measured does so too, and the creatinine of the old counts twice.
+    """
+    draw = np.random.default_rng(9)
+    cells, seen, keys = [], [], []
+    for i in range(patients):
+        key = (f"s{i:03}", 20.0, "sepsis", 6.0)
+        sample = "before_onset" if i % 3 == 0 else "cohort" if i % 3 == 1 else SAMPLES[i // 3 % 4]
+        onset = 20.5 + 2.5 * (i // 3 % 8) if i % 3 == 0 else None
+        keys.append((*key, f"{sample}_sample", f"p{i:03}", onset))
+        for rank, name in enumerate(DRIVING):
+            value = float(draw.normal(2, 1) ** 2)
+            seen.append((key[0], 19.0, name, value))
+            size = 0.5 * (2 - rank / 2 + (rank == 3 and i % 2)) * (value - 4) / 4
+            watched = 0.9 * (sample == "false_alarm" and rank == 0) + 0.05
+            parts = [("value", size), ("mask", watched + draw.normal(0, 0.05)), ("delta", -0.1)]
+            cells += [(*key, 19.5, name, channel, share) for channel, share in parts]
+        cells.append((*key, 20.0, "age_years", "static", 0.1 * (i % 2) - 0.05))
+    attributions = pl.DataFrame(cells, schema=[*KEY, "input_hours", "variable", "channel", "attribution"], orient="row")
+    attributions = attributions.with_columns(enum(attributions["channel"].to_list(), "channel", schemas.Attributions))
+    chosen = pl.DataFrame(keys, schema=[*KEY, "reason", "patient_id", "onset_hours"], orient="row")
+    observations = pl.DataFrame(seen, schema=["stay_id", "hours", "variable", "value"], orient="row")
+    facts = {
+        "age_years": [80.0 if i % 2 else 50.0 for i in range(patients)],
+        "male": [float(i % 7 == 0) for i in range(patients)],
+    }
+    stays = pl.DataFrame({"stay_id": [f"s{i:03}" for i in range(patients)], **facts})
+    return attributions, chosen.with_columns(explained=True), observations, stays
+
+
+def drive(path: Path) -> None:
+    """Write what `explain` finds over a cohort, by the code that it runs, and the half-lives of two layers."""
+    from clinical_lstm import explanation  # it imports torch, which most tests here need not
+
+    attributions, chosen, observations, stays = driven()
+    entries = explanation.evidence(attributions, chosen, chosen, chosen, stays, least_patients=4, replicates=60)
+    found, directions = explanation.dose(entries, attributions, observations, stays)
+    write_table(path / "drivers.parquet", explanation.drivers(entries))
+    write_table(path / "contrasts.parquet", explanation.contrasts(entries))
+    write_table(path / "dose.parquet", found)
+    write_table(path / "directions.parquet", directions)
+    rows = [(f"s{i:03}", 20.0, "sepsis", 6.0, layer, unit) for i in range(3) for layer in "ab" for unit in range(16)]
+    half_lives = pl.DataFrame(rows, schema=[*KEY, "layer", "unit"], orient="row").with_columns(
+        half_life_hours=0.4 * (1.0 + pl.col("unit")) * pl.col("layer").replace_strict({"a": 1.0, "b": 4.0})
+    )
+    write_table(path / "half_lives.parquet", schemas.check(schemas.HalfLives, half_lives, "half-lives"))
+    checks = json.loads((path / "checks.json").read_text(encoding="utf-8"))
+    write_json(path / "checks.json", checks | {"trust": TRUST})
+
+
+TRUST = {
+    "completeness": {"passed": True, "rule": "every gap < tolerance", "finding": "The largest gap is 0.0073."},
+    "randomisation": {"passed": False, "rule": "rank correlation <= 0.9", "finding": "It keeps 0.95."},
+    "stability": {"passed": None, "rule": "cosine >= 0.9", "finding": "Not judged: no prediction has attributions."},
+    "agreement": {"passed": True, "rule": "at or above 0.5", "finding": "It is 0.84 (-0.81 to 0.91)."},
+    "deletion_insertion": {
+        "passed": True,
+        "rule": "gain > 0",
+        "finding": "Hiding lowers the logit by 1.14 more.",
+        "shares": [0.0, 0.5, 1.0],
+        "deletion": [0.0, -1.2, 0.3],
+        "insertion": [0.3, 1.8, 0.0],
+        "random_deletion": [0.0, 0.1, 0.3],
+    },
+}  # "unused" was not run
+
+
+def population(seed: int) -> Population:
+    """Return twenty stays, of which the second seed gives those of another place."""
+    draw = np.random.default_rng(seed)
+    measures = {(name, "mean_value"): draw.normal(seed, 1, 20) for name in VARIABLES}
+    measures |= {(name, "share_of_steps_observed"): draw.random(20) for name in VARIABLES[:3]}
+    measures |= {
+        ("lactate", "share_of_stays_observed"): np.full(20, float(seed == 1))
+    }  # constant: an infinite difference
+    measures |= {("sepsis", "share_of_stays_with_event"): (draw.random(20) < 0.2 * seed).astype(float)}
+    measures["length_hours", "length"] = np.log1p(draw.uniform(10, 40 * seed, 20))
+    return Population(measures, frozenset({("length_hours", "length")}))
+
+
+@pytest.fixture(scope="session")
+def judged_run(build_run: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Give a complete run whose scores, curves, gaps, alarms, recalibration, shift and drivers the real code made."""
+    run = build_run(tmp_path_factory.mktemp("judged"))
+    judge(run.path)
+    drive(run.path)
+    run.mark("evaluate", "key", ["scores.parquet"], split="test")
+    return run
+
+
+@pytest.fixture(scope="session")
+def judged_page(judged_run: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the page of the judged run."""
+    from clinical_lstm.reporting import write_page
+
+    return write_page(judged_run, tmp_path_factory.mktemp("judged") / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -338,3 +520,20 @@ def specs() -> Callable[[str], dict[str, Any]]:
         return found
 
     return read
+
+
+@pytest.fixture(scope="session")
+def told_run(judged_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Give the judged run with what the measurements of the last 4 h changed; its risks are sigmoids of the logits."""
+    run = Run(tmp_path_factory.mktemp("told") / "sepsis_lstm")
+    shutil.copytree(judged_run.path, run.path)
+    shown = run.table("explained.parquet").filter(pl.col("reason").str.ends_with("_sample").not_())
+    logit = (pl.col("risk") / (1 - pl.col("risk"))).log()
+    changed = shown.with_columns(logit=logit, baseline_logit=logit - 0.75, gap=pl.lit(0.001))
+    write_table(run.path / "changed.parquet", changed)
+    recent = run.table("attributions.parquet").filter(pl.col("input_hours") > 44.0)
+    write_table(run.path / "changes.parquet", recent)
+    maps = [{"complication": name, "horizon_hours": hours, "kind": "identity"} for name, hours in TARGETS]
+    write_json(run.path / "calibrator.json", [one | {"map": {"kind": "identity"}} for one in maps])
+    run.mark("explain", "key", ["changed.parquet", "changes.parquet"], hours_back=4.0)
+    return run

@@ -1,15 +1,14 @@
-"""The charts of the cohort: points of all predictors, chance, importance order, and PNG files."""
+"""The charts of the run: what counts in its order, the map before the onset, the losses, and what all charts share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from clinical_lstm.artifacts import Run
-from clinical_lstm.reporting import figures, write_figures
+from clinical_lstm.reporting import figures
 
 SIX = ("sepsis", 6.0)
 
@@ -18,44 +17,49 @@ def rows(spec: dict[str, Any], layer: int) -> list[dict[str, Any]]:
     return spec["layer"][layer]["data"]["values"]
 
 
-def test_curves_keep_their_ends_and_all_predictors(run: Run) -> None:
-    spec = figures.curve(run.table("curves.parquet"), SIX, "roc")
-    assert spec is not None
-    points = rows(spec, 1)
-    names = list(dict.fromkeys(point["p"] for point in points))
-    assert names == ["Model", "Elapsed time", "Gradient boosting", "Logistic regression"]
-    model = [point for point in points if point["p"] == "Model"]
-    assert len(model) == figures.MAX_POINTS
-    assert (model[0]["x"], model[-1]["x"], model[-1]["y"]) == (0.0, 1.0, 1.0)
-    assert figures.curve(run.table("curves.parquet"), ("death", 6.0), "roc") is None
-
-
-def test_chance_is_the_prevalence_on_precision_recall(run: Run) -> None:
-    curves = run.table("curves.parquet")
-    with_chance = figures.curve(curves, SIX, "pr", 0.0185)
-    without = figures.curve(curves, SIX, "pr")
-    assert with_chance is not None
-    assert without is not None
-    assert {point["y"] for point in rows(with_chance, 0)} == {0.0185}
-    assert len(without["layer"]) == len(with_chance["layer"]) - 1
-
-
-def test_importance_is_ordered_by_the_sum_of_the_channels(run: Run) -> None:
-    table = run.table("importance.parquet")
+def test_importance_is_ordered_by_the_whole_bars_and_has_their_intervals(judged_run: Run) -> None:
+    table = judged_run.table("drivers.parquet")
     spec = figures.importance(table, SIX)
     assert spec is not None
-    assert spec["encoding"]["y"]["sort"][:2] == ["Heart rate", "Mean arterial pressure"]
-    shuffled = figures.importance(table.sample(fraction=1.0, shuffle=True, seed=3), SIX)
-    assert shuffled == spec
+    order = spec["layer"][0]["encoding"]["y"]["sort"]
+    whole = table.filter(dimension="all", kind="variable", channel="all").sort("mean_abs", descending=True)
+    assert order == [figures.named("variable", name) for name in whole["group"]]
+    assert order[0] == "Lactate"
+    for name, size in zip(order, whole["mean_abs"]):
+        assert sum(row["a"] for row in rows(spec, 0) if row["v"] == name) == pytest.approx(size, rel=1e-3)
+    assert [row["l"] for row in rows(spec, 1)] == pytest.approx(whole["low"].to_list(), rel=1e-3)
+    assert figures.importance(table.sample(fraction=1.0, shuffle=True, seed=3), SIX) == spec
+    assert figures.importance(table, ("sepsis", 12.0)) is None
 
 
-def test_importance_stops_at_the_top(run: Run) -> None:
-    many = pl.concat(
-        run.table("importance.parquet").with_columns(pl.col("variable") + str(index)) for index in range(3)
-    )
+def test_importance_stops_at_the_top(judged_run: Run) -> None:
+    table = judged_run.table("drivers.parquet")
+    many = pl.concat(table.with_columns(pl.col("group") + str(index)) for index in range(4))
     spec = figures.importance(many, SIX)
     assert spec is not None
-    assert len(spec["encoding"]["y"]["sort"]) == figures.TOP_VARIABLES
+    assert len(spec["layer"][0]["encoding"]["y"]["sort"]) == figures.TOP_VARIABLES
+
+
+def test_importance_by_system_names_systems(judged_run: Run) -> None:
+    spec = figures.importance(judged_run.table("drivers.parquet"), SIX, "system")
+    assert spec is not None
+    assert {"Cardiovascular", "Renal"} <= set(spec["layer"][0]["encoding"]["y"]["sort"])
+
+
+def test_the_onset_is_on_the_right_of_the_map(judged_run: Run) -> None:
+    table = judged_run.table("drivers.parquet")
+    spec = figures.before_onset(table, SIX)
+    assert spec is not None
+    across = spec["encoding"]["x"]["sort"]
+    assert across == ["12–24", "6–12", "4–6", "2–4", "0–1"]  # the onsets are 0.5 h, 3 h, 5.5 h ... ahead
+    own = table.filter(dimension="to_onset", level="0-1 h", kind="variable", channel="all", group="lactate")
+    cell = [row for row in spec["data"]["values"] if (row["v"], row["b"]) == ("Lactate", "0–1")]
+    assert [row["a"] for row in cell] == pytest.approx(own["mean_abs"].to_list(), rel=1e-3)
+
+
+def test_a_map_needs_two_distances_with_enough_patients(judged_run: Run) -> None:
+    one = pl.col("dimension").cast(pl.String).ne("to_onset") | pl.col("level").eq("0-1 h")
+    assert figures.before_onset(judged_run.table("drivers.parquet").filter(one), SIX) is None
 
 
 def test_training_marks_the_chosen_epoch() -> None:
@@ -70,21 +74,6 @@ def test_training_marks_the_chosen_epoch() -> None:
     assert figures.training([], 1) is None
 
 
-def test_png_files(run: Run, tmp_path: Path) -> None:
-    paths = write_figures(run, tmp_path)
-    kinds = ["calibration", "pr", "roc"]
-    expected = [f"{kind}_sepsis_{hours}h.png" for kind in kinds for hours in (12, 6)] + ["importance_sepsis_6h.png"]
-    assert [path.name for path in paths] == sorted(expected)
-    for path in paths:
-        content = path.read_bytes()
-        assert content.startswith(b"\x89PNG")
-        width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
-        assert 800 < width < 1600
-        assert 500 < height < 1200
-
-
-def test_a_run_without_explanations_has_no_importance(build_run: Callable[..., Run], tmp_path: Path) -> None:
-    run = build_run(tmp_path, explain=False)
-    names = [path.name for path in write_figures(run, tmp_path / "figures")]
-    assert len(names) == 6
-    assert not [name for name in names if name.startswith("importance")]
+def test_thinning_keeps_the_ends() -> None:
+    assert figures.thinned(list(range(100)), 7) == [0, 16, 33, 50, 66, 82, 99]
+    assert figures.thinned([1, 2], 7) == [1, 2]

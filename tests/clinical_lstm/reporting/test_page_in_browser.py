@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clinical_lstm.artifacts import Run, read_json, write_json
-from clinical_lstm.reporting import words, write_page
-from clinical_lstm.reporting.page import policy
+from clinical_lstm.reporting import words, write_page, write_stays
+from clinical_lstm.reporting.frame import policy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = "--disable-background-networking --disable-component-update --disable-sync --no-first-run --hide-scrollbars"
@@ -60,13 +61,13 @@ def browse(address: str, profile: Path, *flags: str) -> tuple[str, list[str]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def served(page: str, site: Site) -> None:
-    """Serve the page of the complete run."""
-    (site.folder / "index.html").write_text(page, encoding="utf-8")
+def served(judged_page: str, site: Site) -> None:
+    """Serve the page of the judged run."""
+    (site.folder / "index.html").write_text(judged_page, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def drawn(page: str, site: Site) -> tuple[str, list[str], list[str]]:
+def drawn(site: Site) -> tuple[str, list[str], list[str]]:
     """The page as the browser leaves it, the console, and every request the server saw."""
     site.asked.clear()
     document, console = browse(f"{site.address}/index.html", site.folder / "profile", "--dump-dom")
@@ -74,14 +75,44 @@ def drawn(page: str, site: Site) -> tuple[str, list[str], list[str]]:
 
 
 @in_browser
-def test_every_chart_is_drawn_as_svg(page: str, drawn: tuple[str, list[str], list[str]]) -> None:
-    charts = page.count("data-chart=")
-    assert charts == 2 * 3 + 1 + 4 + 1  # curves of two targets, importance, four stays, training
+def test_every_chart_is_drawn_as_svg(judged_page: str, drawn: tuple[str, list[str], list[str]]) -> None:
+    charts = judged_page.count("data-chart=")
+    # Of two targets: curves, subgroups and repair; checks and, of one target, importance, doses, errors and half-lives;
+    # four stays, training.
+    assert charts == 2 * (6 + 1 + 3) + 2 + (3 + 5 + 2 + 1) + 4 + 1
     document = drawn[0]
     assert f'data-charts="{charts}/{charts}"' in document[:200]
     assert document.count('<svg xmlns="http://www.w3.org/2000/svg"') == charts
     assert "<canvas" not in document
     assert "NaN" not in "".join(re.findall(r"<svg xmlns.*?</svg>", document, re.DOTALL))
+
+
+@in_browser
+def test_a_line_has_all_its_points_in_their_order(
+    judged_page: str, drawn: tuple[str, list[str], list[str]], specs: Callable[[str], Any]
+) -> None:
+    """The drawn path of each curve has the corners of the data: as many, and across in the same order."""
+    pictures = dict(re.findall(r'data-chart="([\w-]+)".*?(<svg xmlns.*?</svg>)', drawn[0], re.DOTALL))
+    line = r'<path aria-label="[^"]*; p: ([^"]*)"[^>]*"line mark" d="M([^"]*)"'
+    checked = 0
+    for name, spec in specs(judged_page).items():
+        rows = [row for layer in spec.get("layer", []) if "transform" in layer for row in layer["data"]["values"]]
+        paths = dict(re.findall(line, pictures.get(name, "")))
+        for row in rows:
+            corners = [float(point.split(",")[0]) for point in paths[row["p"]].split("L")]
+            assert len(corners) == len(row["x"]), (name, row["p"])
+            assert np.corrcoef(corners, row["x"])[0, 1] > 0.9999, (name, row["p"])
+            checked += 1
+    assert checked == 2 * 5 * 4  # five kinds of curves joined as they come, four predictors
+
+
+@in_browser
+def test_the_numbers_of_a_forest_and_of_bands_are_drawn(drawn: tuple[str, list[str], list[str]]) -> None:
+    texts = re.sub(r"<[^>]+>", " ", " ".join(re.findall(r"<svg xmlns.*?</svg>", drawn[0], re.DOTALL)))
+    for label in ["Site A", "Sex female", "Hours before onset, up to", "Net benefit per prediction", "Event recall"]:
+        assert label in texts, label
+    assert "Local patients used" in texts
+    assert drawn[0].count('class="mark-area') == 2 * (3 + 2 + 3) + 5  # methods of the charts of repair; doses
 
 
 @in_browser
@@ -106,7 +137,7 @@ def test_the_policy_stops_requests_and_foreign_scripts(site: Site, guarded: bool
 
 
 @in_browser
-def test_nothing_overflows_on_a_phone(page: str, site: Site) -> None:
+def test_nothing_overflows_on_a_phone(judged_page: str, site: Site) -> None:
     """A frame 360 px wide: the document is as wide as its frame, and the charts fit in."""
     script = """
       const frame = document.querySelector("iframe");
@@ -124,7 +155,7 @@ def test_nothing_overflows_on_a_phone(page: str, site: Site) -> None:
     wide, widest, charts = map(int, re.search(r"<title>(\d+) (\d+) (\d+)", document).groups())
     assert wide == 360
     assert 270 < widest <= 360
-    assert charts == page.count("data-chart=")
+    assert charts == judged_page.count("data-chart=")
 
 
 @in_browser
@@ -164,12 +195,84 @@ def test_zoom_moves_every_view_of_a_stay(page: str, site: Site) -> None:
 
 
 @in_browser
-def test_prints_to_a_pdf_of_some_pages(page: str, site: Site) -> None:
+def test_pointing_at_a_risk_marks_its_hour_in_every_view(page: str, site: Site) -> None:
+    """The line of the hour is in no view, then in all, at one place, and goes when the pointer does."""
+    script = """
+      const frame = document.querySelector("iframe");
+      const lines = (chart) =>
+        [...chart.querySelectorAll(".mark-rule line")].map((line) => line.getBoundingClientRect().left);
+      const later = () => new Promise((done) => setTimeout(done, 300));
+      const wait = setInterval(async () => {
+        const inner = frame.contentDocument;
+        if (!inner.documentElement.dataset.charts) return;
+        clearInterval(wait);
+        const chart = inner.querySelector("article [data-chart]");
+        chart.scrollIntoView({ behavior: "instant" });
+        const dots = [...chart.querySelectorAll(".mark-symbol path")];
+        const dot = dots.filter((one) => one.getAttribute("opacity") === "0")[20];
+        const box = dot.getBoundingClientRect();
+        const at = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2, bubbles: true };
+        const counts = [lines(chart).length];
+        dot.dispatchEvent(new frame.contentWindow.PointerEvent("pointerover", at));
+        await later();
+        const near = lines(chart).filter((left) => Math.abs(left - at.clientX) <= 2);
+        counts.push(lines(chart).length, near.length);
+        dot.dispatchEvent(new frame.contentWindow.PointerEvent("pointerout", at));
+        await later();
+        counts.push(lines(chart).length);
+        document.title = counts.join();
+      }, 50);"""
+    frame = '<iframe src="index.html" style="width:1000px;height:900px;border:0"></iframe>'
+    (site.folder / "hover.html").write_text(f"<!doctype html><title></title>{frame}<script>{script}</script>")
+    flags = ("--dump-dom", "--window-size=1100,1000")
+    document, _ = browse(f"{site.address}/hover.html", site.folder / "profile", *flags)
+    before, pointed, near, after = map(int, re.search(r"<title>([\d,]+)</title>", document).group(1).split(","))
+    assert pointed - before == near == 1 + 6 + 1  # the risk, six lanes, the contributions
+    assert after == before
+
+
+@in_browser
+def test_a_stay_alone_is_drawn_and_printed_on_few_pages(told_run: Run, site: Site) -> None:
+    (out,) = write_stays(told_run, ["Stay 1"], site.folder / "stays")
+    document, console = browse(f"file://{out}", site.folder / "profile", "--dump-dom")
+    assert 'data-charts="1/1"' in document[:200]
+    assert console == []
+    pdf = site.folder / "stay.pdf"
+    browse(f"file://{out}", site.folder / "profile", f"--print-to-pdf={pdf}")
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes())) <= 4
+
+
+@in_browser
+def test_no_printed_chart_is_taller_than_its_page(told_run: Run, site: Site) -> None:
+    """In the width and with the rules of paper, every chart keeps below the height that A4 leaves (267 mm)."""
+    write_stays(told_run, ["Stay 1"], site.folder / "stays")
+    for name in ("index.html", "stays/stay-1.html"):
+        page = (site.folder / name).read_text(encoding="utf-8")
+        (site.folder / "paper.html").write_text(page.replace("@media print", "@media screen"), encoding="utf-8")
+        script = """
+          const frame = document.querySelector("iframe");
+          const wait = setInterval(() => {
+            const inner = frame.contentDocument;
+            if (!inner.documentElement.dataset.charts) return;
+            clearInterval(wait);
+            const sizes = [...inner.querySelectorAll("[data-chart] svg")].map((chart) => chart.getBoundingClientRect());
+            document.title = `${Math.max(...sizes.map((box) => box.height)) | 0} ${sizes.length}`;
+          }, 50);"""
+        frame = '<iframe src="paper.html" style="width:688px;height:900px;border:0"></iframe>'  # 182 mm
+        (site.folder / "frame.html").write_text(f"<!doctype html><title></title>{frame}<script>{script}</script>")
+        document, _ = browse(f"{site.address}/frame.html", site.folder / "profile", "--dump-dom")
+        tallest, charts = map(int, re.search(r"<title>(\d+) (\d+)", document).groups())
+        assert charts == page.count("data-chart=")
+        assert 100 < tallest < 267 * 96 / 25.4, name
+
+
+@in_browser
+def test_prints_to_a_pdf_of_some_pages(site: Site) -> None:
     out = site.folder / "page.pdf"
     browse(f"file://{site.folder}/index.html", site.folder / "profile", f"--print-to-pdf={out}")
     content = out.read_bytes()
     assert content.startswith(b"%PDF")
-    assert 6 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 24
+    assert 6 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 32
     assert 50_000 < len(content) < 8_000_000
 
 

@@ -7,6 +7,7 @@ import polars as pl
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import Run
 from clinical_lstm.reporting import tables
+from clinical_lstm.reporting.names import METRICS
 
 SIX = ("sepsis", 6.0)
 
@@ -27,11 +28,12 @@ def test_model_first_known_metrics_before_others(run: Run) -> None:
     assert grid.columns == ["Model", "Elapsed time", "Gradient boosting", "Logistic regression"]
     names = [row.name for row in grid.rows]
     assert names[:4] == ["AUROC", "AUPRC", "Prevalence", "Calibration slope"]
-    assert names[-2:] == ["False alarms per patient day", "Lead time hours"]
+    assert names[-3:] == ["False alarms per patient-day", "Utility (CinC 2019)", "Lead time hours"]
     assert [row.group for row in grid.rows if row.group] == [
-        "Ranking",
+        "Discrimination",
         "Calibration",
-        "Alarms at the threshold",
+        "Decisions at the threshold",
+        "Alarms under the policy",
         "Utility",
         "Other",
     ]
@@ -41,9 +43,43 @@ def test_model_first_known_metrics_before_others(run: Run) -> None:
 
 def test_differences_carry_their_sign(run: Run) -> None:
     grid = tables.differences(run.table("scores.parquet"), SIX)
-    assert grid.columns == ["AUROC", "AUPRC"]
-    assert [row.name for row in grid.rows] == ["Gradient boosting"]
+    assert grid.columns == ["Gradient boosting"]
+    assert [row.name for row in grid.rows] == ["AUROC", "AUPRC"]
     assert grid.rows[0].cells[0] == tables.Cell("+0.020", "+0.011 to +0.029")
+
+
+def test_a_difference_says_which_side_is_better() -> None:
+    scores = table(("model - b", "brier", -0.01, -0.02, -0.005), ("model - b", "auroc", 0.1, 0.0, 0.2))
+    hints = {row.name: row.hint for row in tables.differences(scores, SIX).rows}
+    assert hints == {"AUROC": "above 0 the model is better", "Brier score": "below 0 the model is better"}
+
+
+def test_a_metric_has_its_own_digits() -> None:
+    scores = table(("model", "ici", 0.00213, 0.001, 0.003), ("model", "events", 1790.0, 1710.2, 1871.0))
+    rows = tables.performance(scores, SIX).rows
+    assert [row.cells[0] for row in rows] == [
+        tables.Cell("0.0021", "0.0010–0.0030"),
+        tables.Cell("1\u202f790", "1\u202f710–1\u202f871"),
+    ]
+
+
+def test_the_main_table_is_a_part_of_all(judged_run: Run) -> None:
+    scores = judged_run.table("scores.parquet")
+    every, main = tables.performance(scores, SIX), tables.performance(scores, SIX, ["model", "news2"], main=True)
+    assert main.columns == ["Model", "NEWS2"]
+    assert len(every.columns) == 5
+    cells = {row.name: row.cells[0] for row in every.rows}
+    assert all(cells[row.name] == row.cells[0] for row in main.rows)
+    assert 20 < len(main.rows) < len(every.rows)
+    assert not [row for row in every.rows if row.name not in {known.name for known in METRICS.values()}]
+
+
+def test_the_overview_has_a_row_per_target(judged_run: Run) -> None:
+    grid = tables.overview(judged_run.table("scores.parquet"), [("sepsis", 6.0), ("sepsis", 12.0), ("death", 6.0)])
+    assert [row.name for row in grid.rows] == ["Sepsis within 6 h", "Sepsis within 12 h", "Death within 6 h"]
+    assert "False alarms per patient-day" in grid.columns
+    assert "positive" in grid.rows[0].hint
+    assert {cell.value for cell in grid.rows[2].cells} == {"–"}
 
 
 def test_the_headline_difference_is_with_the_best_baseline() -> None:
@@ -63,19 +99,10 @@ def test_the_headline_difference_is_with_the_best_baseline() -> None:
 
 def test_subsets_have_the_whole_first_and_their_own_counts(run: Run) -> None:
     grid = tables.subsets(run.table("scores.parquet"), SIX)
-    assert [row.name for row in grid.rows] == ["All predictions", "Before onset only", "Site A", "Site B"]
+    assert [row.name for row in grid.rows] == ["All predictions", "Before onset only"]
+    assert grid.rows[1].hint.startswith("4\u202f033 stays, 92\u202f110 predictions")
     assert "Prevalence" in grid.columns
     assert grid.columns.index("Prevalence") == grid.columns.index("AUPRC") + 1
-
-
-def test_a_verdict_needs_an_interval_without_zero() -> None:
-    def verdict(low: float | None, high: float | None) -> list[str]:
-        return tables.verdicts(table(("model - logistic_regression", "auroc", 0.01, low, high)), SIX)
-
-    assert "ranks better than logistic regression" in verdict(0.001, 0.02)[0]
-    assert "ranks worse than logistic regression" in verdict(-0.02, -0.001)[0]
-    assert "cannot be told apart" in verdict(0.0, 0.02)[0]
-    assert verdict(None, None) == []
 
 
 def test_any_set_of_metrics_is_a_page() -> None:
@@ -86,22 +113,12 @@ def test_any_set_of_metrics_is_a_page() -> None:
     assert tables.performance(few, ("sepsis", 99.0)).rows == []
 
 
-def test_channel_shares_add_to_one(run: Run) -> None:
-    shares = dict(tables.channel_shares(run.table("importance.parquet"), SIX))
-    weight = sum(1 / (1 + rank) for rank in range(12))
-    whole = 1.4 * weight + 0.24
-    expected = {"value": 0.9, "missingness": 0.3, "staleness": 0.2}
-    for channel, size in expected.items():
-        assert abs(shares[channel] - size * weight / whole) < 1e-12
-    assert abs(sum(shares.values()) - 1) < 1e-12
-    assert next(iter(shares)) == "value"
-
-
-def test_parts_are_smaller_than_the_whole(run: Run) -> None:
+def test_predictions_before_onset_are_told_apart_where_there_are_others(run: Run) -> None:
     scores = run.table("scores.parquet")
-    assert tables.parts(scores, SIX) == ["pre_onset", "site=A", "site=B"]
-    one_site = scores.with_columns(n_rows=pl.when(pl.col("subset") == "site=A").then(184_220).otherwise("n_rows"))
-    assert tables.parts(one_site, SIX) == ["pre_onset", "site=B"]
+    assert tables.has_early(scores, SIX)
+    same = scores.with_columns(n_rows=pl.lit(184_220, pl.Int64))
+    assert not tables.has_early(same, SIX)
+    assert not tables.has_early(scores, ("death", 6.0))
 
 
 def test_a_comparison_is_ranked_and_says_its_reference_and_costs() -> None:
@@ -121,7 +138,7 @@ def test_a_comparison_is_ranked_and_says_its_reference_and_costs() -> None:
     ]
     ranking = schemas.check(schemas.Comparison, scores.with_columns(columns), "a comparison")
     grid = tables.comparison(ranking, SIX)
-    assert [row.name for row in grid.rows] == ["Clock", "Lstm"]
+    assert [row.name for row in grid.rows] == ["Clock", "LSTM"]
     assert [cell.value for cell in grid.rows[1].cells] == ["0.700", "reference", "0.100", "1\u202f234", "0.25"]
     assert grid.rows[0].cells[1] == tables.Cell("+0.050", "−0.010 to +0.100")
     assert [cell.value for cell in grid.rows[0].cells[2:]] == ["–", "–", "–"]
