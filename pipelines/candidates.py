@@ -10,7 +10,6 @@ import inspect
 from typing import Any
 
 from hydra import compose
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, open_dict
 
 from clinical_lstm import plugins
@@ -68,7 +67,7 @@ def _names(given: Any) -> list[str]:
 
 def _overrides() -> list[str]:
     """Return the overrides of the command line that reach every model."""
-    given = list(HydraConfig.get().overrides.task)
+    given = stage.given()
     keys = [override.lstrip("+~").split("=", 1)[0] for override in given]
     if "model" in keys:
         raise InputError("compare takes its models from models=[...], not from model=...")

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from clinical_lstm.artifacts import Run
+from clinical_lstm.artifacts import Cohort, Run
 from clinical_lstm.inference import ready_threads
 from clinical_lstm.training.fit import TrainerSettings
 from clinical_lstm.training.train import train
@@ -35,27 +36,32 @@ def main(config: DictConfig) -> Run:
         print(f"train: {run.path} is up to date")
         return run
     settings = TrainerSettings.of(places.plain(config.trainer))
-    own = OmegaConf.masked_copy(config, ["model", "trainer", "tracking", "paths", "runtime", "seed"])
     tracker = Tracker(places.plain(config.tracking), config.paths.artifacts, run)
     tracker.begin(config.resume)
-    run = train(
-        cohort,
-        places.plain(config.model),
-        settings,
-        config.seed,
-        run.path,
-        key,
-        resume=config.resume,
-        files={"config.yaml": OmegaConf.to_yaml(own)},
-        facts={"git_commit": _commit()},
-        on_epoch=tracker.epoch,
-    )
+    run = trained(config, settings, cohort, run, on_epoch=tracker.epoch)
     tracker.publish()
     print(f"train: wrote {run.path}; next: clinical-lstm evaluate run={run.name}")
     return run
 
 
-def _commit() -> str | None:
+def trained(config: DictConfig, settings: TrainerSettings, cohort: Cohort, run: Run, **told: Any) -> Run:
+    """Train what `config` describes into the directory of `run`; `told` is who hears of it: `say`, `on_epoch`."""
+    own = OmegaConf.masked_copy(config, ["model", "trainer", "tracking", "paths", "runtime", "seed"])
+    return train(
+        cohort,
+        places.plain(config.model),
+        settings,
+        config.seed,
+        run.path,
+        places.run_key(config, cohort),
+        resume=config.resume,
+        files={"config.yaml": OmegaConf.to_yaml(own)},
+        facts={"git_commit": commit()},
+        **told,
+    )
+
+
+def commit() -> str | None:
     """Return the commit of the project's checkout, or None (a wheel, no git)."""
     asked = subprocess.run(
         ["git", "-C", str(stage.CONF.parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
