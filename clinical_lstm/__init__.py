@@ -20,17 +20,19 @@ Imports go down only; parts of the same level never import each other (a test ho
        models/       one nn.Module per file
        lookback      what a prediction sees: the whole stay until now, or a window of it
     2  complications/  what happened and when
-       metrics/      pure functions: discrimination, calibration, utility
+       metrics/      pure functions: discrimination, calibration, alarms, utility, decision curve, survival, DeLong
        calibration   logits -> risks strictly inside (0, 1)
-       baselines/    elapsed time, logistic regression, gradient boosting
-       explainers/   integrated gradients with a completeness guarantee (captum)
+       baselines/    elapsed time, last value, NEWS2, SOFA, qSOFA, logistic regression, gradient boosting
+       explainers/   integrated and expected gradients with a completeness guarantee (captum), occlusion, gates ...
     3  data/         prepare: cleaning, task, labels, splits, scaling, tensors; inspection; one stay's timeline
        interchange   labels and predictions in the MEDS schemas
        inference     a run directory -> risks, the same bits in any company
     4  training/     Lightning: cohort -> run directory; also trains the baselines
-       evaluation/   predictions -> scores with patient-clustered intervals
+       evaluation/   predictions -> scores, subgroups, differences with patient-clustered intervals; how alarms ring
+       transport/    another hospital, another year: what differs, what local patients repair
        explanation   which stays, attributions, importance, checks
-       prediction    new stays -> predictions
+       prediction    new stays -> predictions and alarms
+       streaming     live streams -> risks and alarms, step by step
        reporting/    the page (Altair, Jinja2)
     5  pipelines     the command line, Hydra and MLflow (beside this package)
 
@@ -41,4 +43,4 @@ Nothing heavy is imported before it is needed: `prepare` and `report` never load
 'Lactate'
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -28,6 +28,17 @@ class Evaluation:
 
     replicates: int = MISSING
     split: str = MISSING
+    subgroups: list[str] = MISSING
+    least_patients: int = MISSING
+
+
+@dataclass
+class Alarm:
+    """What a ward can bear."""
+
+    budget: float = MISSING
+    silence_hours: float = MISSING
+    reset_hours: float = MISSING
 
 
 @dataclass
@@ -36,6 +47,7 @@ class Explanation:
 
     per_reason: int = MISSING
     cohort_sample: int = MISSING
+    hours_back: float = MISSING
 
 
 @dataclass
@@ -65,15 +77,20 @@ class Config:
     baseline: dict[str, Any] = field(default_factory=dict)
     explainer: dict[str, Any] = field(default_factory=dict)
     tracking: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
+    sweep: dict[str, Any] = field(default_factory=dict)
     paths: Paths = field(default_factory=Paths)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    alarm: Alarm = field(default_factory=Alarm)
     explanation: Explanation = field(default_factory=Explanation)
     report: Report = field(default_factory=Report)
     runtime: Runtime = field(default_factory=Runtime)
     cohort: str | None = None
-    run: str | None = None
+    run: Any = None
+    predictions: str | None = None
     out: str | None = None
     stay: Any = None
+    sites: Any = None
     models: Any = None
     seeds: list[int] = field(default_factory=lambda: [1])
     runs: list[str] = field(default_factory=list)

@@ -15,8 +15,8 @@ from clinical_lstm.errors import InputError, closest
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 STAGES = [
-    *("run", "inspect", "prepare", "labels", "train", "compare", "ensemble", "evaluate", "explain", "report"),
-    *("predict", "export", "track", "ui"),
+    *("run", "inspect", "prepare", "labels", "train", "compare", "sweep", "ensemble", "evaluate", "explain"),
+    *("report", "predict", "transport", "export", "track", "ui"),
 ]
 COMMON = ["experiment", "paths", "runtime", "hydra"]
 
@@ -87,7 +87,8 @@ def _checked(stage: str, arguments: list[str]) -> list[str]:
     """
     keys = [*documentation(stage)[1], *COMMON]
     options = groups()
-    checked = []
+    checked: list[str] = []
+    folders: dict[str, None] = {}
     for argument in arguments:
         checked.append(argument)
         override = re.match(r"(?:\+\+|\+|~)?([A-Za-z_][\w/]*)(@[\w.]+)?([\w./-]*)=(.*)", argument, re.DOTALL)
@@ -98,13 +99,41 @@ def _checked(stage: str, arguments: list[str]) -> list[str]:
         key, rest, value = override.group(1), override.group(3), override.group(4)
         if key.split("/")[0] not in keys and not key.startswith("hydra"):
             raise InputError(f"{stage} takes no {key!r}: {closest(key, keys)}")
+        if key in options and not rest and value.endswith(".yaml"):
+            checked[-1] = f"{key}={_own_option(key, Path(value), options)}"
+            folders[str(Path(value).resolve().parents[1])] = None
         if key in options and not rest and re.fullmatch(r"[\w-]+|\[[\w, -]*\]", value):
             for name in re.findall(r"[\w-]+", value):
                 if name not in [*options[key], "null"]:
                     raise InputError(f"there is no {key}={name}: {closest(name, options[key])}")
         if rest.startswith(".") and key in options and key != "paths" and argument[0] not in "+~":
             checked[-1] = f"++{argument}"
-    return checked
+    return checked + [f"hydra.searchpath=[{','.join(_quoted(folder) for folder in folders)}]"] * bool(folders)
+
+
+def _own_option(group: str, file: Path, options: dict[str, list[str]]) -> str:
+    """Return the name of an option that a user's own file holds; Hydra finds it beside the shipped ones."""
+    if not file.is_file():
+        raise InputError(f"{group}={file}: there is no such file")
+    if file.resolve().parent.name != group:
+        raise InputError(
+            f"{group}={file}: a file of the group {group} lies in a folder of that name: {group}/{file.name}"
+        )
+    if file.stem in options[group]:
+        raise InputError(f"{group}={file}: a shipped file is named {file.stem} too; rename yours")
+    return file.stem
+
+
+def _quoted(folder: str) -> str:
+    return "'file://" + folder.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def given() -> list[str]:
+    """Return the overrides of the running command, with which it can be composed again."""
+    from hydra.core.hydra_config import HydraConfig
+
+    overrides = HydraConfig.get().overrides
+    return [*(own for own in overrides.hydra if own.startswith("hydra.searchpath=")), *overrides.task]
 
 
 def _compose_and_call(stage: str, arguments: list[str]) -> int:
@@ -147,6 +176,7 @@ def _call(stage: str, main: Callable[[Any], Any], config: Any) -> int:
         goes = {
             "train": "starts again (resume=true continues at the last finished epoch)",
             "compare": "continues at the last finished epoch",
+            "sweep": "goes on after the last finished trial",
         }
         goes["run"] = goes["train"]
         then = f"The same command {goes.get(stage, 'starts again')}."

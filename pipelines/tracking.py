@@ -12,17 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 import clinical_lstm
 from clinical_lstm.artifacts import Directory, Run, read_json, write_json
 from pipelines.logged_model import log_model
+from pipelines.logged_numbers import flatten, log_checks, log_scores
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LINK = "mlflow.json"
-COMPARED = ["auroc", "auprc", "brier", "utility_cinc2019", "utility_pre_onset"]
 # Patient-level tables stay in the run directory: a tracking server may be shared.
 SHARED = {
     "manifest.json",
@@ -35,6 +33,12 @@ SHARED = {
     "history.csv",
     "scores.parquet",
     "curves.parquet",
+    "gaps.parquet",
+    "summary.json",
+    "alarms.json",
+    "recalibration.parquet",
+    "domain_shift.parquet",
+    "transport.json",
     "importance.parquet",
     "checks.json",
 }
@@ -75,11 +79,14 @@ class Tracker:
         def everything(client: MlflowClient, run_id: str) -> None:
             _describe(client, run_id, run)
             _log_epochs(client, run_id, _history(run))
-            _log_scores(client, run_id, run)
+            log_scores(client, run_id, run)
+            log_checks(client, run_id, run)
             for name in sorted(SHARED & {path.name for path in run.path.iterdir()}):
                 client.log_artifact(run_id, str(run.path / name), "run")
-            if report is not None:
-                client.log_artifacts(run_id, str(report), "report")
+            for path in sorted(report.rglob("*")) if report else []:
+                inside = path.relative_to(report or path).parent
+                if path.is_file() and inside.parts[:1] != ("stays",):  # pages of single stays stay here
+                    client.log_artifact(run_id, str(path), str(Path("report") / inside))
             if "model" not in client.get_run(run_id).data.tags:
                 log_model(run, run_id)
                 client.set_tag(run_id, "model", "logged")
@@ -87,15 +94,26 @@ class Tracker:
 
         return self._try(everything)
 
-    def compare(self, params: dict[str, Any], children: list[dict[str, Any]], files: list[str]) -> bool:
-        """Write a comparison: one MLflow run with its files, below it one per child (name, params, metrics)."""
+    def compare(
+        self,
+        params: dict[str, Any],
+        children: list[dict[str, Any]],
+        files: list[str],
+        metrics: dict[str, float] | None = None,
+    ) -> bool:
+        """Write a comparison or a search: one MLflow run with its files, below it one per child.
+
+        A child has a name, params, metrics and, unless it is FINISHED, a status.
+        """
 
         def everything(client: MlflowClient, run_id: str) -> None:
-            from mlflow.entities import Param
+            from mlflow.entities import Metric, Param
 
             known = client.get_run(run_id)
             params_now = [Param(key, str(value)) for key, value in params.items() if key not in known.data.params]
-            client.log_batch(run_id, params=params_now)
+            now = int(time.time() * 1000)
+            values = [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
+            client.log_batch(run_id, metrics=values, params=params_now)
             _nest(client, known.info.experiment_id, run_id, children)
             for name in files:
                 client.log_artifact(run_id, str(self.run.path / name))
@@ -163,7 +181,7 @@ def _nest(client: MlflowClient, experiment: str, parent: str, children: list[dic
         now = int(time.time() * 1000)
         metrics = [Metric(key, value, now, 0) for key, value in child["metrics"].items() if value is not None]
         client.log_batch(run_id, metrics=metrics, params=[Param(k, str(v)) for k, v in child["params"].items()])
-        client.set_terminated(run_id)
+        client.set_terminated(run_id, child.get("status", "FINISHED"))
 
 
 def _describe(client: MlflowClient, run_id: str, run: Run) -> None:
@@ -171,7 +189,7 @@ def _describe(client: MlflowClient, run_id: str, run: Run) -> None:
     from mlflow.entities import Dataset, DatasetInput, Param, RunTag
 
     manifest, cohort = run.json("manifest.json"), run.json("cohort.json")
-    flat = _flatten({key: manifest[key] for key in ("model", "training", "task", "seed", "parameters", "cohort")})
+    flat = flatten({key: manifest[key] for key in ("model", "training", "task", "seed", "parameters", "cohort")})
     known = client.get_run(run_id).data.params
     params = [Param(key, str(value)[:6000]) for key, value in flat.items() if key not in known]
     source = cohort["source"]
@@ -217,31 +235,3 @@ def _log_epochs(client: MlflowClient, run_id: str, rows: list[dict[str, float]])
         if name != "epoch"
     ]
     client.log_batch(run_id, metrics=metrics)
-
-
-def _log_scores(client: MlflowClient, run_id: str, run: Run) -> None:
-    """Log the scores of the model, and beside them what it is compared on with the baselines; all is in the report."""
-    from mlflow.entities import Metric
-
-    if run.marker("evaluate") is None:
-        return
-    shown = (pl.col("predictor") == "model") | ((pl.col("subset") == "all") & pl.col("metric").is_in(COMPARED))
-    scores = run.table("scores.parquet").filter(pl.col("value").is_not_null() & shown)
-    several = scores.select("complication", "horizon_hours").n_unique() > 1
-    now, metrics = int(time.time() * 1000), []
-    for row in scores.iter_rows(named=True):
-        target = f"{row['complication']}_{row['horizon_hours']:g}h/" if several else ""
-        subset = "" if row["subset"] == "all" else "/" + row["subset"].replace("=", "_")
-        name = f"test/{target}{row['predictor'].replace(' ', '')}{subset}/{row['metric']}"
-        name = name.replace("test/model/", "test/")
-        bounds = [("_low", row["low"]), ("_high", row["high"])] if not subset else []
-        values = [(name + ending, value) for ending, value in [("", row["value"]), *bounds]]
-        metrics += [Metric(key, value, now, 0) for key, value in values if value is not None]
-    for begin in range(0, len(metrics), 1000):
-        client.log_batch(run_id, metrics=metrics[begin : begin + 1000])
-
-
-def _flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(node, dict):
-        return {name: leaf for key, value in node.items() for name, leaf in _flatten(value, f"{prefix}{key}.").items()}
-    return {prefix.rstrip("."): node}

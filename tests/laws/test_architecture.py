@@ -29,7 +29,7 @@ LEVELS = [
     ["sources", "scores", "models", "lookback"],
     ["complications", "baselines", "explainers", "metrics", "calibration"],
     ["data", "inference", "interchange"],
-    ["training", "evaluation", "explanation", "prediction", "reporting", "streaming"],
+    ["training", "evaluation", "explanation", "prediction", "reporting", "streaming", "transport"],
     ["pipelines"],
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
@@ -42,6 +42,7 @@ HOMES = {
     "hydra": "pipelines/",
     "omegaconf": "pipelines/",
     "mlflow": "pipelines/",
+    "optuna": "pipelines/",
     "ray": "pipelines/",
     "lightning": "nowhere: use pytorch_lightning",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from clinical_lstm import plugins
 from clinical_lstm.artifacts import Cohort, Run, write_table
 from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
 from clinical_lstm.data import tensors
@@ -20,11 +22,13 @@ from clinical_lstm.data.cleaning import clean, clean_stays
 from clinical_lstm.data.prepare import prepare
 from clinical_lstm.data.task import Task
 from clinical_lstm.inference import Predictor, logits
+from clinical_lstm.metrics.rules import RULES
 from clinical_lstm.prediction import predict
 from clinical_lstm.sources.base import Extract
 from clinical_lstm.sources.physionet2019 import PhysioNet2019
 from clinical_lstm.sources.synthetic import Synthetic
 from clinical_lstm.training import operating
+from clinical_lstm.training.baseline import baseline, thresholds_of
 from clinical_lstm.training.data import training_data
 from clinical_lstm.training.fit import TrainerSettings
 from clinical_lstm.training.train import train
@@ -110,20 +114,26 @@ def test_no_patient_is_in_two_splits(way: dict, tmp_path: Path) -> None:
 def altered(cohort: Cohort, path: Path, *splits: str) -> Cohort:
     """Return a copy of a cohort, other measurements and turned labels in the stays of `splits`."""
     shutil.copytree(cohort.path, path)
-    copy, stays = Cohort(path), of_splits(cohort, *splits)
+    stays = of_splits(cohort, *splits)
     tensors = Ragged.load(path / "tensors")
     hit = np.repeat(cohort.table("stays.parquet")["stay_id"].is_in(stays).to_numpy(), np.diff(tensors.cell_offsets))
     value = np.where(hit, tensors.cell_value * 1.5, tensors.cell_value).astype(np.float32)
     (path / "tensors" / "cell_value.npy").unlink()
     np.save(path / "tensors" / "cell_value.npy", value)
-    turned = pl.when(pl.col("stay_id").is_in(stays) & pl.col("at_risk")).then(1 - pl.col("label"))
-    for shard in copy.files("labels"):
-        labels = pl.read_parquet(path / shard)
-        write_table(path / shard, labels.with_columns(turned.otherwise(pl.col("label")).cast(pl.Int8).alias("label")))
-    marker = copy.marker("prepare")
+    return turned(Cohort(path), stays)
+
+
+def turned(cohort: Cohort, stays: list[str]) -> Cohort:
+    """Turn the labels of `stays` in a cohort, mark it whole again and return it."""
+    other = pl.when(pl.col("stay_id").is_in(stays) & pl.col("at_risk")).then(1 - pl.col("label"))
+    for shard in cohort.files("labels"):
+        path = cohort.path / shard
+        labels = pl.read_parquet(path)
+        write_table(path, labels.with_columns(other.otherwise(pl.col("label")).cast(pl.Int8).alias("label")))
+    marker = cohort.marker("prepare")
     assert marker is not None
-    copy.mark("prepare", marker["key"], list(marker["outputs"]))
-    return copy
+    cohort.mark("prepare", marker["key"], list(marker["outputs"]))
+    return cohort
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +190,7 @@ def test_calibrators_depend_on_calib_alone(kind: str, judged: tuple[np.ndarray, 
     assert operating.calibrate(*changed_outside(*judged, "calib", inside=True), kind) != expected
 
 
-@pytest.mark.parametrize("rule", operating.RULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_thresholds_depend_on_val_alone(rule: str, judged: tuple[np.ndarray, operating.Rows]) -> None:
     targets = [("sepsis_label", 6.0)]
     calibrators = operating.calibrate(*judged, "platt")
@@ -234,6 +244,59 @@ def test_a_refused_measurement_does_not_change_a_bit(tiny_run: Run, tiny_source:
     plausible = refused.with_columns(pl.lit("lactate").alias("variable"), pl.lit(9.0).alias("value"))
     more = extract._replace(observations=pl.concat([extract.observations, plausible]))
     assert not risks_of(tiny_run, predictor, more).equals(expected)
+
+
+# --- baselines --------------------------------------------------------------------------------------------------------
+
+HOURS = 7.0
+BASELINES = [
+    *({"name": name} for name in plugins.names("baselines")),
+    *(
+        {"name": name, "observation_process": False}
+        for name in plugins.names("baselines")
+        if "observation_process" in inspect.signature(plugins.load("baselines", name)).parameters
+    ),
+]
+
+
+class Later(PhysioNet2019):
+    """The records, another future after `HOURS` in the measurements of the stays `chosen`."""
+
+    chosen: tuple[str, ...] = ()
+
+    def extracts(self) -> Iterator[Extract]:
+        for extract in super().extracts():
+            stays, rows = (part.filter(pl.col("stay_id").is_in(self.chosen)) for part in extract[:2])
+            others = extract.observations.filter(pl.col("stay_id").is_in(self.chosen).not_())
+            hit = other_future(extract._replace(stays=stays, observations=rows), HOURS)
+            yield extract._replace(observations=pl.concat([others, hit.observations]))
+
+
+@pytest.fixture(scope="module")
+def futures(tiny_cohort: Cohort, tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Cohort, Cohort]:
+    """The cohort, and one whose test stays have another future and turned labels; copies: they store the baselines."""
+    folder = tmp_path_factory.mktemp("futures")
+    one = Cohort(shutil.copytree(tiny_cohort.path, folder / "one", ignore=shutil.ignore_patterns("baselines")))
+    source = Later(str(tiny_source), shard_stays=100)
+    source.chosen = tuple(of_splits(one, "test"))
+    manifest = one.json("manifest.json")
+    task = Task.of(manifest["task"])
+    other = prepare(source, task, manifest["split"], folder / "other", "", {}, say=lambda line: None)
+    assert other.table("stays.parquet").equals(one.table("stays.parquet"))
+    return one, turned(other, list(source.chosen))
+
+
+@pytest.mark.parametrize("spec", BASELINES, ids=lambda spec: "-".join(map(str, spec.values())))
+def test_a_baseline_knows_neither_the_future_nor_the_test_split(spec: dict, futures: tuple[Cohort, Cohort]) -> None:
+    made = [baseline(cohort, spec, "uniform", "platt", "youden", 1) for cohort in futures]
+    one, other = (each.table("predictions.parquet").drop("label") for each in made)
+    past = pl.col("hours") <= HOURS
+    known = past | (pl.col("split").cast(pl.String) != "test")
+    assert one.filter(known.not_()).height > 500
+    assert one.filter(known).equals(other.filter(known))
+    assert thresholds_of(made[0].path) == thresholds_of(made[1].path)
+    changed = one.filter(known.not_())["risk"] != other.filter(known.not_())["risk"]
+    assert changed.any() == (spec["name"] != "elapsed_time"), "the other future reached the risks after it"
 
 
 # --- every task -------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipelines import stage
@@ -17,7 +18,10 @@ SMALLER = {
     "run": ["evaluation.replicates=5", "explanation.cohort_sample=2", "explanation.per_reason=1",
             "baseline=[elapsed_time]", *TRAINER],
     "train": TRAINER,
+    "transport": ["evaluation.replicates=5", "baseline=[elapsed_time]", *TRAINER,
+                  "split.fractions={train: 0.4, val: 0.2, calib: 0.2, test: 0.2}"],
     "compare": ["evaluation.replicates=5", "baseline=[elapsed_time]", *TRAINER],
+    "sweep": ["sweep.trials=1", "trainer.epochs=1", "runtime.threads=1", "tracking=none"],
     "evaluate": ["evaluation.replicates=5", "baseline=[elapsed_time]", "tracking=none"],
     "explain": ["explanation.cohort_sample=2", "explanation.per_reason=1", "tracking=none"],
     "report": ["tracking=none"],
@@ -45,6 +49,9 @@ def place(project, tmp_path_factory):
     """A copy of the finished project, to be changed by the commands in their order."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(project / "artifacts", folder / "artifacts")
+    shutil.copytree(project / "artifacts/runs/tiny", folder / "artifacts/runs/second")
+    risks = pl.read_parquet(project / "artifacts/runs/tiny/predictions.parquet")
+    risks.select("stay_id", "hours", "risk").write_csv(folder / "risks.csv")
     return folder
 
 
@@ -57,7 +64,13 @@ def test_the_command_runs(command, place, cli, tiny_source, small):
         assert stage._checked(name, arguments)  # other files than those of this test
         return
     values = {"FOLDER_OR_ARCHIVE": str(tiny_source), "FOLDER": str(tiny_source), "NEW_DATA": str(tiny_source)}
-    arguments = [re.sub(r"=(\w+)$", lambda m: "=" + values.get(m[1], m[1]), argument) for argument in arguments]
+    values |= {"RUN": "tiny", "[RUN,RUN]": "[tiny,second]", "FILE": "risks.csv"}
+    if "stay=ID" in arguments:
+        explained = pl.read_parquet(place / "artifacts/runs/tiny/explained.parquet")
+        values["ID"] = explained.filter(~pl.col("reason").str.ends_with("_sample"))["stay_id"][0]
+    arguments = [
+        re.sub(r"=(\w+|\[RUN,RUN\])$", lambda m: "=" + values.get(m[1], m[1]), argument) for argument in arguments
+    ]
     arguments = [argument.replace("run=NAME", "run=last").replace("=NAME", "=tiny") for argument in arguments]
     if name in ("run", "prepare"):
         arguments.append("split.fractions={train: 0.4, val: 0.2, calib: 0.2, test: 0.2}")
