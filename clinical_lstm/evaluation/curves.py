@@ -75,10 +75,13 @@ def _event_pr(rows: Rows, operation: Operation) -> pl.DataFrame:
 
 
 def _by_onset(rows: Rows, operation: Operation) -> pl.DataFrame:
-    """Return the share of rows at or above the threshold by hours to the onset (the far end of each bin)."""
+    """Return the share of rows at or above the threshold, and AUROC, by hours to the onset (far ends of the bins)."""
     found = by_hours_to_onset(rows.label, rows.risk, rows.onset - rows.hours, rows.stay, operation.threshold)
-    some = found.rows > 0
-    return _table("by_onset", TO_ONSET[1:][some], found.sensitivity[some], found.rows[some])
+    parts = []
+    for name, values in (("by_onset", found.sensitivity), ("auroc_by_onset", found.auroc)):
+        known = np.isfinite(values)
+        parts.append(_table(name, TO_ONSET[1:][known], values[known], found.rows[known]))
+    return pl.concat(parts)
 
 
 def _smooth(rows: Rows, blocks: Sequence[np.ndarray]) -> pl.DataFrame:

@@ -54,6 +54,8 @@ class Measures:
         found: dict[str, Any] = {}
         for family in self.families:
             found |= family(counts)
+        if not self.compared:  # without an alarm the predictive value counts 0 (PhysioNet Challenge 2012)
+            found["min_se_ppv"] = np.minimum(found["sensitivity"], np.nan_to_num(found["ppv"]))
         if counts is None:
             found = {name: float(value) for name, value in found.items()}
         return {name: found[name] for name in COMPARED if name in found} if self.compared else found

@@ -63,6 +63,7 @@ METRICS = {
     "sensitivity": Metric("Sensitivity", ROWS, "share of positive predictions at or above the threshold"),
     "specificity": Metric("Specificity", ROWS, "share of negative predictions below the threshold"),
     "ppv": Metric("Positive predictive value", ROWS, "share of positives among those above the threshold"),
+    "min_se_ppv": Metric("Smaller of the two", ROWS, "sensitivity or predictive value, whichever is lower", main=False),
     "npv": Metric("Negative predictive value", ROWS, "share of negatives among those below it", main=False),
     "alarm_rate": Metric("Rate above the threshold", ROWS, "share of all predictions"),
     "net_benefit": Metric(

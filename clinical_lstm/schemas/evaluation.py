@@ -107,7 +107,8 @@ class Curves(dy.Schema):
 
     roc (false positive rate, sensitivity), pr (recall, precision), calibration (mean risk, observed share of a bin),
     smooth (risk, smoothed observed share), decision (threshold, net benefit), event_pr (event recall, alarm precision),
-    by_onset (hours before onset, sensitivity at the threshold). `n`: alarms, rows or stays behind the point. `low` and
+    by_onset (hours before onset, sensitivity at the threshold), auroc_by_onset (of those rows against all rows of stays
+    without an onset). `n`: alarms, rows or stays behind the point. `low` and
     `high`: 95 % interval of y, where it was resampled.
     """
 
@@ -115,7 +116,7 @@ class Curves(dy.Schema):
     complication = dy.String()
     horizon_hours = dy.Float64()
     subset = dy.String()
-    curve = dy.Enum(["roc", "pr", "calibration", "smooth", "decision", "event_pr", "by_onset"])
+    curve = dy.Enum(["roc", "pr", "calibration", "smooth", "decision", "event_pr", "by_onset", "auroc_by_onset"])
     x = dy.Float64()
     y = dy.Float64()
     n = dy.Int64()

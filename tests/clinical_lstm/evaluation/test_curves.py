@@ -19,7 +19,7 @@ from clinical_lstm.metrics.bootstrap import draws
 
 KEY = {"predictor": "model", "complication": "sepsis", "horizon_hours": 6.0, "subset": "all"}
 OPERATION = Operation(0.2, Policy(0.2, silence_hours=4.0))
-ALL = {"roc", "pr", "calibration", "smooth", "decision", "event_pr", "by_onset"}
+ALL = {"roc", "pr", "calibration", "smooth", "decision", "event_pr", "by_onset", "auroc_by_onset"}
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,16 @@ def test_sensitivity_by_hours_to_onset_counts_rows(rows: Rows, curves: pl.DataFr
         assert share == pytest.approx((rows.risk[own] >= OPERATION.threshold).mean())
 
 
+def test_auroc_by_hours_to_onset_is_against_the_stays_without_one(rows: Rows, curves: pl.DataFrame) -> None:
+    x, y, n = points(curves, "auroc_by_onset")
+    left, struck = rows.onset - rows.hours, np.unique(rows.stay[np.isfinite(rows.onset) | (rows.label == 1)])
+    free = ~np.isin(rows.stay, struck)
+    own = (left > 0) & (left <= x[0])
+    label = np.r_[np.ones(own.sum()), np.zeros(free.sum())]
+    assert y[0] == pytest.approx(discrimination.auroc(label, np.r_[rows.risk[own], rows.risk[free]]), abs=1e-12)
+    assert n[0] == own.sum()
+
+
 def test_true_risks_lie_on_the_diagonal(curves: pl.DataFrame) -> None:
     x, y, n = points(curves, "calibration")
     assert len(x) == 15 and np.ptp(n) <= 1
@@ -156,7 +166,8 @@ def test_what_the_rows_do_not_define_has_no_points(rows: Rows) -> None:
     for label in (0, 1):
         table = curves_of(rows.where(rows.label == label), KEY, OPERATION)
         kinds[label] = set(table["curve"].cast(pl.String))
-    assert kinds == {0: {"calibration", "decision", "by_onset"}, 1: ALL - {"roc", "smooth"}}
+    approaching = {"by_onset", "auroc_by_onset"}  # an onset beyond the horizon has hours to it and no label 1
+    assert kinds == {0: {"calibration", "decision"} | approaching, 1: ALL - {"roc", "smooth", "auroc_by_onset"}}
     late = curves_of(
         Rows(**vars(rows.where(rows.label == 1)) | {"after_onset": rows.label[rows.label == 1] == 1}), KEY, OPERATION
     )

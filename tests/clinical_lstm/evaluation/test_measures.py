@@ -85,6 +85,7 @@ def literally(drawn: Rows, rows: Rows, operation: Operation = OPERATION) -> dict
         },
         "prevalence": float(y.mean()),
         **discrimination.decisions(y, p, operation.threshold)._asdict(),
+        "min_se_ppv": discrimination.min_se_ppv(y, p, operation.threshold),
     }
 
 
