@@ -30,10 +30,10 @@ Imports go down only; parts of the same level never import each other (a test ho
     4  training/     Lightning: cohort -> run directory; also trains the baselines
        evaluation/   predictions -> scores, subgroups, differences with patient-clustered intervals; how alarms ring
        transport/    another hospital, another year: what differs, what local patients repair
-       explanation   which stays, attributions, importance, checks
+       explanation/  which predictions, attributions as tables, drivers of the cohort, errors, trust checks
        prediction    new stays -> predictions and alarms
-       streaming     live streams -> risks and alarms, step by step
-       reporting/    the page (Altair, Jinja2)
+       streaming/    live streams -> risks and alarms, step by step; restart from saved state
+       reporting/    the page, pages of single stays, the model card (Altair, Jinja2)
     5  pipelines     the command line, Hydra and MLflow (beside this package)
 
 Nothing heavy is imported before it is needed: `prepare` and `report` never load torch.
