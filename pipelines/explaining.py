@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from clinical_lstm import explanation, plugins
 from clinical_lstm.artifacts import Cohort, Run, write_json, write_table
 from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
-from clinical_lstm.explainers.base import Informed
+from clinical_lstm.explainers.base import Informed, Named
 from clinical_lstm.inference import Predictor
 from clinical_lstm.lookback import sequences
 from clinical_lstm.training.baseline import thresholds_of
@@ -48,6 +48,8 @@ class Bench(NamedTuple):
     def explainer(self, spec: dict[str, Any]) -> Any:
         """Return the plug-in of a specification, told where it works if it asks."""
         built = plugins.build("explainers", spec)
+        if isinstance(built, Named):
+            built.name([*self.predictor.scaler.variables, *self.predictor.scaler.statics])
         if isinstance(built, Informed):
             train = np.flatnonzero((self.stays["split"] == "train").to_numpy())
             whole, scaler = sequences(self.tensors, None), self.predictor.scaler

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -68,3 +68,11 @@ class Informed(Protocol):
                 stays from their first step on, whatever the lookback.
 
         """
+
+
+@runtime_checkable
+class Named(Protocol):
+    """An explainer that goes by names: it has `name` called once, before its first explanation."""
+
+    def name(self, variables: Sequence[str]) -> None:
+        """Take in the names of the V measured variables, then of the S static ones."""

@@ -55,6 +55,11 @@ class FeatureAblation:
             raise InputError("window_hours and tolerance must be above 0, and batch_steps at least 1")
         self.groups, self.window_hours = groups, window_hours
         self.tolerance, self.batch_steps = tolerance, batch_steps
+        self.variables: Sequence[str] | None = None
+
+    def name(self, variables: Sequence[str]) -> None:
+        """Take in the names of the V measured variables, then of the S static ones: organ systems need them."""
+        self.variables = variables
 
     def __call__(
         self,
@@ -66,10 +71,10 @@ class FeatureAblation:
     ) -> Explanation:
         """Return the attributions (2) of the logits `model(batch)[b, step[b], target[b]]`, as `Explainer` asks.
 
-        `variables` are the V + S names that organ systems are looked up by. Raises InputError when they are needed and
-        lack, when the model is in training mode or when its logits are not finite.
+        `variables` are the V + S names that organ systems are looked up by (None: those of `name`). Raises InputError
+        when they are needed and lack, when the model is in training mode or when its logits are not finite.
         """
-        _, place, statics = self._places(batch, step, variables)
+        _, place, statics = self._places(batch, step, self.variables if variables is None else variables)
         hiding = Hiding(model, batch, step, target, place, statics, self.batch_steps)
         sets = hiding.windows()
         return hiding.explanation(sets, hiding.effects(sets), 1, self.tolerance)

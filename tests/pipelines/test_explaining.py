@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from clinical_lstm import schemas
+from clinical_lstm import explanation, schemas
 from clinical_lstm.artifacts import Cohort, Run
+from clinical_lstm.variables import vocabulary
 from pipelines.explaining import SINGLY, Bench, chosen
 
 
@@ -27,12 +28,23 @@ def test_an_explainer_that_asks_is_shown_whole_stays_of_the_train_split(bench):
     _, tensors, _, places, targets = bench.asked
     assert len(places) == len(tensors.lengths) and targets == [("sepsis_label", 6.0)]
     row = bench.run.table("explained.parquet").filter(SINGLY).head(1)
-    from clinical_lstm import explanation
-
     explained, attributions = explanation.explain(*bench.asked, row, explainer)
     assert explained["explained"].all()
     total = attributions["attribution"].sum()
     assert total == pytest.approx(explained["logit"][0] - explained["baseline_logit"][0], abs=explainer.tolerance)
+
+
+def test_organ_systems_are_hidden_by_name(bench):
+    row = bench.run.table("explained.parquet").filter(SINGLY).head(1)
+    explainer = bench.explainer({"name": "feature_ablation", "groups": "system"})
+    _, attributions = explanation.explain(*bench.asked, row, explainer)
+    observed = attributions.filter(pl.col("channel") == "value")
+    systems = observed.with_columns(
+        system=pl.col("variable").replace_strict({n: v.system for n, v in vocabulary().items()})
+    )
+    shares = systems.group_by("system").agg(pl.col("attribution").round(9).n_unique())
+    assert (shares["attribution"] == 1).all(), "an effect is shared equally among the observations of its system"
+    assert shares.height > 1
 
 
 def test_changes_are_of_the_last_hours_and_of_the_stays_shown(project):
