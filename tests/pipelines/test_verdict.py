@@ -15,5 +15,7 @@ def test_numbers_and_sentences_of_a_run(project, capsys):
         assert name in printed
     for sentence in [one for about in verdict.TITLES for one in said[about]]:
         assert " ".join(sentence.split()) in " ".join(printed.split())
-    assert "model - elapsed_time" not in printed
+    assert "model - elapsed_time" not in printed and "this very split" not in printed
+    verdict.show(run, "val")
+    assert "this very split" in capsys.readouterr().out
     assert max(len(line) for line in printed.splitlines()) <= 22 + len(verdict.SHOWN) * verdict.CELL
