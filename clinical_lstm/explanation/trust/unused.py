@@ -36,8 +36,10 @@ def unused(
     finding = f"Of {pairs} variables never observed before a prediction, {variables} have an attribution"
     finding += f"; so have {steps} steps after a prediction." if steps else "."
     if others:
-        rule = (
-            "0 steps after the prediction with an attribution other than 0 (other stays had the variables: these count)"
+        rule = "0 steps after the prediction with an attribution other than 0"
+        finding = (
+            f"{steps} steps after a prediction have an attribution. Of {pairs} variables never observed {variables} "
+            "have one: the stays compared with had measured them."
         )
     n, violations = sum(len(asked.step) for asked in batches), steps + (0 if others else variables)
     return verdict(violations == 0, rule, finding, n=n, n_never_observed=pairs, violations=violations)

@@ -1,4 +1,4 @@
-"""Profiles along time meet worked examples, plain loops and repeated rows."""
+"""The profile before the onset meets worked examples and plain loops."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 from clinical_lstm.metrics import profile as p
 from clinical_lstm.metrics.discrimination import auroc
 
-# (stay, hours, hours to onset or 0 for none, risk in eighths)
-rows = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 120), st.integers(-3, 50), st.integers(0, 8)), min_size=1, max_size=40
-)
+# (stay, hours to onset or 0 for none, risk in eighths)
+rows = st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 50), st.integers(0, 8)), min_size=1, max_size=40)
 
 
-def _arrays(sample: list[tuple[int, int, int, int]]) -> tuple[np.ndarray, ...]:
-    stay, hours, ahead, risk = (np.array(column) for column in zip(*sample, strict=True))
+def _arrays(sample: list[tuple[int, int, int]]) -> tuple[np.ndarray, ...]:
+    stay, ahead, risk = (np.array(column) for column in zip(*sample, strict=True))
     to_onset = np.where((ahead == 0) | (stay < 3), np.nan, ahead)  # stays 0, 1, 2 have none
     label = ((to_onset > 0) & (to_onset <= 6)).astype(np.int8)
-    return label, risk / 8, hours.astype(float), to_onset, stay
+    return label, risk / 8, to_onset, stay
 
 
 def test_a_worked_example_before_onset() -> None:
@@ -38,24 +36,10 @@ def test_a_worked_example_before_onset() -> None:
     assert found.median == pytest.approx([0.9, np.nan, np.nan, 0.4, 0.2, np.nan, 0.7], nan_ok=True)
 
 
-def test_a_worked_example_along_the_stay() -> None:
-    hours, stay = np.array([0.0, 6, 6.5, 12, 97]), np.array([0, 0, 0, 1, 1])
-    label, risk = np.array([0, 1, 1, 1, 0]), np.array([0.25, 0.75, 0.5, 0.25, 0.125])
-    found = p.by_hour_of_stay(label, risk, hours, stay, 0.5)
-    assert found.rows.tolist() == [2, 2, 0, 0, 0, 1], "hour 0 and 6 in the first bin, the last is open"
-    assert found.stays.tolist() == [1, 2, 0, 0, 0, 1]
-    assert found.positives.tolist() == [1, 2, 0, 0, 0, 0]
-    gone = [np.nan] * 3
-    assert found.prevalence == pytest.approx([0.5, 1, *gone, 0], nan_ok=True)
-    assert found.observed_expected == pytest.approx([1, 2 / 0.75, *gone, 0], nan_ok=True)
-    assert found.alarm_rate == pytest.approx([0.5, 0.5, *gone, 0], nan_ok=True)
-    assert found.auroc == pytest.approx([1, np.nan, *gone, np.nan], nan_ok=True)
-
-
 @given(rows)
 @settings(max_examples=80, deadline=None)
-def test_bins_equal_plain_loops(sample: list[tuple[int, int, int, int]]) -> None:
-    label, risk, hours, to_onset, stay = _arrays(sample)
+def test_bins_equal_plain_loops(sample: list[tuple[int, int, int]]) -> None:
+    label, risk, to_onset, stay = _arrays(sample)
     struck = {s for s, y, t in zip(stay, label, to_onset, strict=True) if y or np.isfinite(t)}
     free = [r for s, r in zip(stay, risk, strict=True) if s not in struck]
     found = p.by_hours_to_onset(label, risk, to_onset, stay, 0.5)
@@ -71,25 +55,6 @@ def test_bins_equal_plain_loops(sample: list[tuple[int, int, int, int]]) -> None
         assert quartiles == pytest.approx(np.percentile(here, [25, 50, 75]))
         both = np.r_[np.ones(len(here)), np.zeros(len(free))], np.r_[here, free]
         assert found.auroc[b] == pytest.approx(auroc(*both), nan_ok=True)
-    along = p.by_hour_of_stay(label, risk, hours, stay, 0.5)
-    assert along.rows.sum() == len(risk), "every row of a stay is in one bin"
-    assert along.positives.sum() == label.sum()
-
-
-@given(rows, st.lists(st.tuples(*[st.integers(0, 3)] * 6), min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
-def test_replicates_repeat_the_rows_of_their_patients(sample: list[tuple], draws: list[tuple]) -> None:
-    label, risk, hours, to_onset, stay = _arrays(sample)
-    counts = np.array(draws, float).T  # every stay a patient
-    alarming = p.sensitivity_replicates(risk, to_onset, stay, 0.5, counts)
-    found = p.stay_replicates(label, risk, hours, stay, 0.5, counts)
-    for r in range(counts.shape[1]):
-        again = np.repeat(np.arange(len(risk)), counts[stay, r].astype(int))
-        one = p.by_hours_to_onset(label[again], risk[again], to_onset[again], stay[again], 0.5)
-        two = p.by_hour_of_stay(label[again], risk[again], hours[again], stay[again], 0.5)
-        assert alarming[:, r] == pytest.approx(one.sensitivity, nan_ok=True)
-        for name in found._fields:
-            assert getattr(found, name)[:, r] == pytest.approx(getattr(two, name), nan_ok=True)
 
 
 def test_monotone_maps_leave_the_areas_unchanged() -> None:
@@ -97,11 +62,8 @@ def test_monotone_maps_leave_the_areas_unchanged() -> None:
     stay, hours = np.repeat(np.arange(100), 50), np.tile(np.arange(1.0, 51), 100)
     to_onset = np.where(stay < 30, 51 - hours, np.nan)
     label, risk = (to_onset <= 6).astype(int), rng.random(5000).round(2)
-    for found, again in (
-        [p.by_hours_to_onset(label, r, to_onset, stay, 0.5) for r in (risk, risk**3)],
-        [p.by_hour_of_stay(label, r, hours, stay, 0.5) for r in (risk, risk**3)],
-    ):
-        assert np.array_equal(found.auroc, again.auroc, equal_nan=True)
+    found, again = (p.by_hours_to_onset(label, r, to_onset, stay, 0.5) for r in (risk, risk**3))
+    assert np.array_equal(found.auroc, again.auroc, equal_nan=True)
     assert p.by_hours_to_onset(label, risk, to_onset, stay, 0.5).rows.tolist() == [30, 30, 60, 60, 180, 360, 720]
 
 
@@ -110,8 +72,6 @@ def test_nothing_is_undefined_and_no_onset_leaves_the_bins_empty() -> None:
     found = p.by_hours_to_onset(none, none, none, none.astype(int), 0.5)
     assert found.rows.sum() == 0
     assert np.isnan([found.sensitivity, found.median, found.auroc]).all()
-    along = p.by_hour_of_stay(none, none, none, none.astype(int), 0.5)
-    assert np.isnan([along.prevalence, along.observed_expected, along.alarm_rate, along.auroc]).all()
     healthy = p.by_hours_to_onset(np.zeros(3), np.ones(3), np.full(3, np.nan), np.arange(3), 0.5)
     assert healthy.rows.tolist() == [0] * 7
     all_ill = p.by_hours_to_onset(np.ones(3), np.ones(3), np.ones(3), np.arange(3), 0.5)
