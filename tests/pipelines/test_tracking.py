@@ -44,6 +44,24 @@ def test_artefacts_are_there_and_no_patient_table_is(tracked):
     assert {"report/index.html", "report/figures"} <= pages
 
 
+def test_pages_of_single_stays_never_leave_the_machine(project, tmp_path):
+    shutil.copytree(project / "artifacts/runs/tiny", tmp_path / "artifacts/runs/tiny")
+    (tmp_path / "artifacts/runs/tiny/mlflow.json").unlink()
+    shutil.copy(project / "artifacts/mlflow.db", tmp_path / "artifacts/mlflow.db")  # migrated: saves seconds
+    for name in ("index.html", "card.md", "figures/roc.png", "stays/p000001.html"):
+        page = tmp_path / "report" / name
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("a page")
+    tracker = Tracker(
+        {"name": "mlflow", "experiment": "stays"}, str(tmp_path / "artifacts"), Run(tmp_path / "artifacts/runs/tiny")
+    )
+    assert tracker.publish(tmp_path / "report")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'artifacts/mlflow.db'}")
+    link = json.loads((tmp_path / "artifacts/runs/tiny/mlflow.json").read_text())
+    logged = {item.path for item in client.list_artifacts(link["run_id"], "report")}
+    assert logged == {"report/index.html", "report/card.md", "report/figures"}
+
+
 def test_publishing_twice_changes_nothing(project, tracked, tmp_path):
     _, run = tracked
     shutil.copytree(project / "artifacts", tmp_path / "artifacts")
