@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from clinical_lstm.data import splits
@@ -46,6 +46,7 @@ def test_row_order_is_irrelevant_and_a_patient_is_in_one_split(
     patients: int, random: Any, arguments: dict[str, Any]
 ) -> None:
     stays, event = cohort(patients)
+    assume("site" not in arguments or patients > 2)  # the first two are at A: nobody would be left to train on
     whole = splits.assign(stays, event, FRACTIONS, **arguments)
     assert whole.drop("split").equals(stays), "the stays keep their order"
     order = list(range(stays.height))
