@@ -15,6 +15,7 @@ Imports go down only; parts of the same level never import each other (a test ho
        batch         the tensor contract: Ragged stays -> one padded Batch, the scaler
        artifacts     cohort and run directories: atomic writes, hashes, done-markers
        plugins       the loader: a file's name is the plug-in's name
+       features/     engineered inputs, computed inside a model and for trees alike: windows, counts, ratios ...
     1  sources/      a data set: raw files -> stays, observations (PhysioNet, MIMIC-IV, MEDS, YAIB, a hospital's tables)
        scores/       bedside scores by the hour: SOFA, NEWS2, qSOFA, SIRS
        models/       one nn.Module per file
@@ -27,7 +28,7 @@ Imports go down only; parts of the same level never import each other (a test ho
     3  data/         prepare: cleaning, task, labels, splits, scaling, tensors; inspection; one stay's timeline
        interchange   labels and predictions in the MEDS schemas
        inference     a run directory -> risks, the same bits in any company
-    4  training/     Lightning: cohort -> run directory; also trains the baselines
+    4  training/     Lightning: cohort -> run directory; also trains the baselines, blends, ensembles
        evaluation/   predictions -> scores, subgroups, differences with patient-clustered intervals; how alarms ring
        transport/    another hospital, another year: what differs, what local patients repair
        explanation/  which predictions, attributions as tables, drivers of the cohort, errors, trust checks

@@ -23,6 +23,7 @@ SHARED_PARTS = {
     *("xlstm", "scalar_scan"),  # of models
     *("archive", "samples"),  # of sources
     "features",  # of baselines
+    *("course", "engineered"),  # of features
     *("hiding", "paths", "traces"),  # of explainers
 }
 

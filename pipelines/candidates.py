@@ -14,6 +14,7 @@ from omegaconf import DictConfig, ListConfig, open_dict
 
 from clinical_lstm import plugins
 from clinical_lstm.errors import InputError, closest
+from clinical_lstm.features.engineered import resolved
 from clinical_lstm.inference import build_model
 from clinical_lstm.lookback import reach_hours
 from clinical_lstm.models.base import SequenceModel
@@ -94,4 +95,4 @@ def _untrained(config: DictConfig, manifest: dict[str, Any]) -> SequenceModel:
         "n_static": len(manifest["statics"]),
         "targets": manifest["targets"],
     }
-    return build_model({"model": places.plain(config.model), "sizes": sizes})
+    return build_model({"model": resolved(places.plain(config.model), manifest), "sizes": sizes})

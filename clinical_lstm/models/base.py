@@ -11,7 +11,7 @@ As a stream: `start` (the model's `initial_state`), then one `step` (the model's
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from clinical_lstm import plugins
-from clinical_lstm.batch import Batch
+from clinical_lstm.batch import Batch, Scaler
 from clinical_lstm.errors import InputError
 from clinical_lstm.models.heads import Target, make_head
 from clinical_lstm.models.inputs import Statistics, apart, make_inputs, together
@@ -87,20 +87,20 @@ class SequenceModel(nn.Module, ABC):
 
     def start(self, static: Tensor) -> Any:
         """Return what `step` needs before the first step of stays with `static` (B, S): a named tuple of tensors."""
-        state = self.initial_state(static)
-        return state if self.statistics is None else together(state, self.statistics.initial(static))
+        running = None if self.statistics is None else self.statistics.initial(static)
+        return together(self.initial_state(static), running=running, memory=self.inputs.initial(static))
 
     def hidden_step(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """Return what the heads see (B, H) of one more step (a batch with T = 1) and the state after it."""
         batch = self.inputs.visible(batch)
-        if self.statistics is None:
-            found, after = self.advance(self.inputs(batch), batch, state)  # (B, H)
-        else:
-            own, running = apart(state)
-            found, own = self.advance(self.inputs(batch), batch, own)
+        own, beside = apart(state)
+        features, memory = self.inputs.proceed(batch, beside.get("memory"))
+        found, own = self.advance(features, batch, own)  # (B, H)
+        running = beside.get("running")
+        if self.statistics is not None:
             summary, running = self.statistics(batch, running)
-            found, after = torch.cat([found, summary[:, 0]], dim=1), together(own, running)
-        return self.dropout(found), after
+            found = torch.cat([found, summary[:, 0]], dim=1)
+        return self.dropout(found), together(own, running=running, memory=memory)
 
     def step(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """Return the logits (B, K) of one more step (a batch with T = 1) and the state after it."""
@@ -114,3 +114,7 @@ class SequenceModel(nn.Module, ABC):
     def learn_scale(self, scaled_values: np.ndarray, variable: np.ndarray) -> None:
         """Fit what has a scale to the scaled values (M,) of the train cells, `variable` (M,) the index of each."""
         self.inputs.learn_scale(scaled_values, variable)
+
+    def learn_engineered(self, scaler: Scaler, batches: Iterable[Batch]) -> None:
+        """Let engineered inputs know how values were scaled, and see some batches of train stays; else do nothing."""
+        self.inputs.learn_engineered(scaler, batches)

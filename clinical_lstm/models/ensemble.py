@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from clinical_lstm import plugins
-from clinical_lstm.batch import Batch
+from clinical_lstm.batch import Batch, Scaler
 from clinical_lstm.errors import InputError
 from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.models.heads import Target
@@ -77,6 +77,12 @@ class Ensemble(SequenceModel):
         """Fit what has a scale in every member to the scaled values (M,) of the train cells."""
         for member in self._members():
             member.learn_scale(scaled_values, variable)
+
+    def learn_engineered(self, scaler: Scaler, batches: Iterable[Batch]) -> None:
+        """Let the engineered inputs of every member see the scaler and batches of train stays."""
+        kept = list(batches)
+        for member in self._members():
+            member.learn_engineered(scaler, kept)
 
     def _members(self) -> list[SequenceModel]:
         return list(self.members)  # type: ignore[arg-type]

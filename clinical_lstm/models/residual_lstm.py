@@ -38,14 +38,16 @@ class ResidualLSTM(SequenceModel):
         hidden: int = 64,
         layers: int = 1,
         dropout: float = 0.4,
+        encoder_dropout: float | None = None,
         every_layer: bool = False,
         inputs: Mapping[str, Any] | None = None,
         head: str = "cumulative",
     ) -> None:
         super().__init__(n_variables, n_static, inputs)
         self.every_layer = every_layer
+        within = dropout if encoder_dropout is None else encoder_dropout
         self.encoder = nn.Sequential(
-            nn.Linear(self.inputs.width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout)
+            nn.Linear(self.inputs.width, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(within)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
         lstms = [nn.LSTM(hidden, hidden, batch_first=True) for _ in range(layers)]

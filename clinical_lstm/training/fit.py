@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ import pytorch_lightning
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
-from clinical_lstm.batch import stretches
+from clinical_lstm.batch import Batch, assemble, stretches
 from clinical_lstm.errors import InputError
+from clinical_lstm.inference import canonical_chunks
 from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.training.averaging import Averaging, put
 from clinical_lstm.training.data import TrainingData
@@ -25,6 +26,8 @@ from clinical_lstm.training.settings import MONITORS, TrainerSettings
 from clinical_lstm.training.weights import base_rates
 
 __all__ = ["TrainerSettings", "fit"]
+LEARNT_FROM = 2_000  # sequences: engineered inputs are standardised by their rows,
+MOST_STEPS = 100_000  # and by no more of these, which are held at once
 SLOW = "train: this processor has no bf16 instructions (AVX512-BF16, AMX): precision=bf16-mixed works, slowly"
 
 
@@ -105,6 +108,7 @@ def _module(model: SequenceModel, data: TrainingData, settings: TrainerSettings,
     _, at = stretches(data.tensors.cell_offsets[data.train], data.tensors.cell_offsets[data.train + 1])
     variable = data.tensors.cell_variable[at]
     model.learn_scale(data.scaler.measured(data.tensors.cell_value[at], variable), variable)
+    model.learn_engineered(data.scaler, _some_batches(data, seed))
     weight = data.weight if data.landmarks is None else data.landmarks.hours > 0
     draws = -(-len(data.train) // settings.batch_size)
     rows = data.seen.lengths[data.seen.of(data.train)].sum()
@@ -120,6 +124,14 @@ def _module(model: SequenceModel, data: TrainingData, settings: TrainerSettings,
         settings=settings,
         batch_rows=float(rows / len(data.train) * settings.batch_size),
     )
+
+
+def _some_batches(data: TrainingData, seed: int) -> Iterator[Batch]:
+    """Yield batches of `LEARNT_FROM` sequences of the train stays at random, of fewer where they are long."""
+    drawn = np.random.default_rng(seed).permutation(data.seen.of(data.train))[:LEARNT_FROM]
+    fits = int(np.searchsorted(np.cumsum(data.seen.lengths[drawn]), MOST_STEPS, side="right"))
+    for chunk, steps in canonical_chunks(data.seen, np.sort(drawn[: max(fits, 1)])):
+        yield assemble(data.seen, chunk, data.scaler, steps).tensors()
 
 
 def _trainer(settings: TrainerSettings, callbacks: list[Callback]) -> pytorch_lightning.Trainer:

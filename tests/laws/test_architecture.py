@@ -26,6 +26,7 @@ LEVELS = [
     ["errors"],
     ["variables"],
     ["schemas", "artifacts", "batch", "plugins"],
+    ["features"],
     ["sources", "scores", "models", "lookback"],
     ["complications", "baselines", "explainers", "metrics", "calibration"],
     ["data", "inference", "interchange"],

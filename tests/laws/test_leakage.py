@@ -165,6 +165,37 @@ def test_files_of_a_run_depend_on_their_splits_alone(changed: str, one_epoch: Ca
         assert not same or changed not in splits, f"{name} ignores {changed}"
 
 
+OUTCOMES = ["hospital_hours", "survival_hours", "saps_points", "sofa_points"]
+
+
+@pytest.mark.parametrize(("weight", "changed"), [(0.1, "train"), (0.1, "others"), (0.0, "train")])
+def test_outcomes_of_stays_are_no_input_and_teach_of_train_alone(
+    weight: float, changed: str, tiny_cohort: Cohort, tmp_path: Path
+) -> None:
+    rest = ["val", "calib", "test"]
+    settings = dataclasses.replace(SETTINGS, outcomes_weight=weight)
+    weights, risks = [], []
+    for name in ("as_it_is", "changed"):
+        cohort = Cohort(shutil.copytree(tiny_cohort.path, tmp_path / name / "cohorts" / "tiny"))
+        hit = cohort.table("stays.parquet")["stay_id"].is_in(
+            of_splits(cohort, *(["train"] if changed == "train" else rest))
+        )
+        stays = cohort.table("stays.parquet")
+        told = [pl.Series(column, np.arange(stays.height) * (k + 1.0) % 97) for k, column in enumerate(OUTCOMES)]
+        if name == "changed":
+            told = [column.set(hit, 3.0 * (k + 1)) if k % 2 else column.set(hit, None) for k, column in enumerate(told)]
+        write_table(cohort.path / "stays.parquet", stays.with_columns(told))
+        cohort = turned(cohort, [])
+        run = train(cohort, MODEL, settings, 1, tmp_path / name / "runs" / "tiny", "key", say=lambda line: None)
+        weights.append((run.path / "weights.safetensors").read_bytes())
+        tensors = Ragged.load(cohort.path / "tensors")
+        risks.append(
+            Predictor.load(Run(tmp_path / "as_it_is" / "runs" / "tiny")).risks(tensors, np.arange(stays.height))
+        )
+    assert np.array_equal(*risks, equal_nan=True), "an outcome is an input"
+    assert (weights[0] == weights[1]) == (weight == 0.0 or changed == "others")
+
+
 @pytest.fixture(scope="module")
 def judged(tiny_cohort: Cohort, tiny_run: Run) -> tuple[np.ndarray, operating.Rows]:
     data, _ = training_data(tiny_cohort, "uniform")

@@ -19,11 +19,12 @@ from clinical_lstm.explainers.integrated_gradients import IntegratedGradients
 from clinical_lstm.models.base import SequenceModel
 from clinical_lstm.models.lstm import LSTM
 
-_SPEC = importlib.util.spec_from_file_location("model_laws", Path(__file__).with_name("test_model_laws.py"))
+_SPEC = importlib.util.spec_from_file_location("input_laws", Path(__file__).with_name("test_input_laws.py"))
 assert _SPEC is not None
 assert _SPEC.loader is not None
-laws = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(laws)
+input_laws = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(input_laws)
+laws = input_laws.laws
 
 HIDDEN: dict[str, Any] = {"observation_process": False}
 DOORS = {"mask": True, "delta": True, "decay": True, "statistics": True, "variable_dropout": 0.3, "noise": 0.1}
@@ -40,7 +41,12 @@ def maker(model: Callable[..., SequenceModel], **inputs: Any) -> Callable[[int],
         members = [{"name": "lstm", "hidden": 8, "inputs": inputs} for _ in range(2)]
         return model(**laws.SIZES, members=members)
 
-    return make
+    def informed(seed: int) -> SequenceModel:
+        made = make(seed)
+        made.learn_engineered(input_laws.MEASURED, [laws.batch_of(laws.ward(seed=5))])
+        return made
+
+    return informed
 
 
 def wards() -> tuple[Batch, Batch]:
@@ -111,6 +117,28 @@ def test_every_model_obeys_or_refuses(name: str) -> None:
 @pytest.mark.parametrize("encoding", ["piecewise", "embedding"])
 def test_every_encoding_obeys(encoding: str) -> None:
     only_values_are_seen(maker(LSTM, encoding=encoding, **HIDDEN, **DOORS))
+
+
+@pytest.mark.parametrize("name", ["lstm", "bilstm", "ensemble"])
+@pytest.mark.parametrize("bins", [1, 4])
+def test_engineered_inputs_obey(name: str, bins: int) -> None:
+    only_values_are_seen(maker(plugins.load("models", name), **HIDDEN, **input_laws.ENGINEERED, engineered_bins=bins))
+
+
+@pytest.mark.parametrize("block", plugins.names("features"))
+def test_every_block_is_a_door_and_is_closed_or_left_out(block: str) -> None:
+    """Alone, all but ratios show when something was measured; counts show nothing else."""
+    closed = {"mask": False, "delta": False, **input_laws.ENGINEERED, "engineered": [block]}
+    if block == "ratios":
+        only_values_are_seen(maker(LSTM, **closed))
+    else:
+        with pytest.raises(AssertionError, match="mask or delta moves"):
+            only_values_are_seen(maker(LSTM, **closed))
+    if block == "counts":
+        with pytest.raises(InputError, match="observation_process=false hides"):
+            maker(LSTM, **closed, **HIDDEN)(0)
+    else:
+        only_values_are_seen(maker(LSTM, **closed, **HIDDEN))
 
 
 @pytest.mark.parametrize("broken", [LSTM, ReadsTheMaskAtTheDoor, ReadsDeltaInTheStream, SeesNoValues])

@@ -27,7 +27,7 @@ def chosen() -> Chosen:
     """`chosen("models=[lstm]", ...)` returns the candidates of a command line."""
     register()
 
-    def call(*overrides: str, **task: float) -> dict[str, DictConfig]:
+    def call(*overrides: str, **task: float | None) -> dict[str, DictConfig]:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             HydraConfig.instance().set_config(compose("config", list(overrides), return_hydra_config=True))
             config = compose("config", list(overrides))
@@ -60,6 +60,13 @@ def test_models_that_see_ahead_need_a_task_whose_windows_end(chosen: Chosen, cap
     assert list(chosen("models=bilstm", lookback_hours=12.0)) == ["bilstm"]
     with pytest.raises(InputError, match="no model is left"):
         chosen("models=bilstm")
+
+
+def test_engineered_inputs_know_the_variables_of_the_cohort(chosen: Chosen) -> None:
+    found = chosen("models=[lstm,gru]", "model.inputs.engineered=[windows,counts]", step_hours=1.0)
+    assert [list(own.model.inputs.engineered) for own in found.values()] == [["windows", "counts"]] * 2
+    with pytest.raises(InputError, match="native event times"):
+        chosen("models=[lstm,gru]", "model.inputs.engineered=[windows]", step_hours=None)
 
 
 def test_all_is_every_model_that_is_trained_on_a_cohort(chosen: Chosen) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clinical_lstm.batch import Batch
+from clinical_lstm.batch import Batch, Scaler
 from clinical_lstm.errors import InputError, closest
+from clinical_lstm.features import Engineered, Memory, Vocabulary
 from clinical_lstm.models.inputs.decay import Decay
 from clinical_lstm.models.inputs.disturbance import hide, shake
 from clinical_lstm.models.inputs.embedding import Embedding
@@ -40,6 +41,9 @@ class Inputs(nn.Module):
             (`task.step_hours` null) they still tell when something was measured.
         statistics: running statistics of every variable stand beside the states (`Statistics`).
         variable_dropout, noise: how whole stays are disturbed in training (`hide`, `shake`).
+        engineered: names of blocks of `clinical_lstm.features`, computed from what is visible. engineered_bins: above 1
+            each column as the bins of the train quantiles that it has passed (`Piecewise`). vocabulary: the names that
+            the blocks compute from, which training fills in (`features.engineered.resolved`).
 
     """
 
@@ -59,6 +63,9 @@ class Inputs(nn.Module):
         statistics: bool = False,
         variable_dropout: float = 0.0,
         noise: float = 0.0,
+        engineered: Sequence[str] = (),
+        engineered_bins: int = 1,
+        vocabulary: Mapping[str, Any] | None = None,
         **own: Any,
     ) -> None:
         super().__init__()
@@ -69,9 +76,21 @@ class Inputs(nn.Module):
         self.decay = Decay(n_variables) if decay else None
         self.encoding = ENCODINGS[encoding](n_variables, 1 + mask + delta, **own)
         self.width = self.encoding.width + (n_static if static == "inputs" else 0) + hours
+        self.engineered, self.bins = _engineered(engineered, vocabulary, observation_process), None
+        if self.engineered is not None:
+            self.bins = Piecewise(self.engineered.width, 1, engineered_bins) if engineered_bins > 1 else None
+            self.width += self.engineered.width * engineered_bins
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the features (B, T, F)."""
+        """Return the features (B, T, F) of whole stays."""
+        return self.proceed(batch, self.initial(batch.static))[0]
+
+    def initial(self, static: Tensor) -> Memory | None:
+        """Return what engineered inputs remember before the first step; None without any."""
+        return None if self.engineered is None else self.engineered.initial(static)
+
+    def proceed(self, batch: Batch, memory: Memory | None) -> tuple[Tensor, Memory | None]:
+        """Return the features (B, T, F) of the steps after `memory`, and what is remembered after them."""
         channels = [batch.values if self.decay is None else self.decay(batch)]  # (B, T, V)
         if self.mask:
             channels.append(batch.mask)
@@ -82,7 +101,10 @@ class Inputs(nn.Module):
             parts.append(batch.static[:, None, :].expand(-1, batch.hours.shape[1], -1))  # (B, T, S)
         if self.hours:
             parts.append(torch.log1p(batch.hours)[:, :, None] * self.SCALE)  # (B, T, 1)
-        return torch.cat(parts, dim=2)  # (B, T, F)
+        if self.engineered is not None and memory is not None:
+            found, memory = self.engineered(batch, memory)  # (B, T, E)
+            parts.append(found if self.bins is None else self.bins([found]))
+        return torch.cat(parts, dim=2), memory  # (B, T, F)
 
     def visible(self, batch: Batch) -> Batch:
         """Return what may be seen of a batch: all, or as if every variable were measured anew at every step."""
@@ -102,6 +124,17 @@ class Inputs(nn.Module):
         """Let the encoding see the scaled values (M,) of the train split and the index (M,) of their variables."""
         self.encoding.learn_scale(scaled_values, variable)
 
+    def learn_engineered(self, scaler: Scaler, batches: Iterable[Batch]) -> None:
+        """Let engineered inputs know how values were scaled, and learn their own scale from batches of train stays."""
+        if self.engineered is None:
+            return
+        self.engineered.know(scaler)
+        rows = self.engineered.learn(self.visible(batch) for batch in batches)  # (R, F)
+        if self.bins is not None:
+            found = self.engineered.standardised(rows).numpy()
+            column = np.tile(np.arange(found.shape[1]), len(found))
+            self.bins.learn_scale(found.reshape(-1), column)
+
 
 def make_inputs(n_variables: int, n_static: int, spec: Mapping[str, Any] | None) -> Inputs:
     """Return the inputs that `spec` describes; raises InputError on an unknown key, type, choice or range."""
@@ -114,8 +147,19 @@ def make_inputs(n_variables: int, n_static: int, spec: Mapping[str, Any] | None)
     for key, value in given.items():
         if key not in known:
             raise InputError(f"model.inputs takes no {key!r} with encoding={encoding}: {closest(key, list(known))}")
-        _check(key, value, known[key])
+        if key not in ("engineered", "vocabulary"):
+            _check(key, value, known[key])
     return Inputs(n_variables, n_static, **given)
+
+
+def _engineered(
+    blocks: Sequence[str], vocabulary: Mapping[str, Any] | None, observation_process: bool
+) -> Engineered | None:
+    if not blocks:
+        return None
+    if vocabulary is None:
+        raise InputError("model.inputs.engineered needs the names of the variables (inputs.vocabulary)")
+    return Engineered(blocks, Vocabulary.of(vocabulary), observation_process)
 
 
 def _defaults(made: Callable[..., Any]) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -72,21 +70,3 @@ class Statistics(nn.Module):
         found = [*count, mean, running.lowest, running.highest, first, last, last - first]
         seen = running.number > 0  # (B, T, V)
         return torch.cat([torch.where(seen, part, 0.0) for part in found], dim=2)
-
-
-@cache
-def _kind(own: Any) -> Any:
-    """Return the state class `own` with the fields of `Running` behind its own."""
-    name, fields = f"{own.__name__}AndRunning", [*own._fields, *(f"running_{field}" for field in Running._fields)]
-    return type(name, (namedtuple(name, fields),), {"own": own, "__slots__": ()})  # type: ignore[misc]
-
-
-def together(own: Any, running: Running) -> Any:
-    """Return one streaming state of a model's own state and the running statistics."""
-    return _kind(own.__class__)(*own, *running)
-
-
-def apart(state: Any) -> tuple[Any, Running]:
-    """Return the model's own state and the running statistics of a state made by `together`."""
-    size = len(type(state).own._fields)
-    return type(state).own(*state[:size]), Running(*state[size:])

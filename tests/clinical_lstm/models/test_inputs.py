@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from clinical_lstm.batch import Batch
+from clinical_lstm.batch import Batch, Scaler
 from clinical_lstm.errors import InputError
 from clinical_lstm.models.inputs import Inputs, make_inputs
 
@@ -17,6 +18,7 @@ BATCH = Batch(
     static=torch.tensor([[0.3]]),
     lengths=torch.tensor([2]),
 )
+NAMES = {"variables": ["heart_rate", "sbp"], "statics": ["age_years"], "step_hours": 1.0}
 
 
 def test_features_are_what_the_equation_says() -> None:
@@ -91,8 +93,53 @@ def test_decay_stands_in_front_of_any_encoding() -> None:
         ({"variable_dropout": 1.0}, "below 1"),
         ({"noise": -0.1}, "at least 0"),
         ({"noise": float("nan")}, "at least 0"),
+        ({"engineered": ["windows"]}, r"model\.inputs\.engineered needs the names of the variables"),
+        ({"engineered": ["windws"], "vocabulary": NAMES}, "did you mean 'windows'"),
+        ({"engineered": "windows", "vocabulary": NAMES}, "must be a list of names"),
+        ({"engineered_bins": 0}, "at least 1"),
     ],
 )
 def test_wrong_settings_are_refused(spec: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):
         make_inputs(2, 1, spec)
+
+
+# --- with engineered blocks -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bins", [1, 4])
+def test_blocks_stand_behind_the_other_features(bins: int) -> None:
+    plain = Inputs(2, 1)
+    inputs = Inputs(2, 1, engineered=["windows", "ratios"], engineered_bins=bins, vocabulary=NAMES)
+    assert inputs.width == plain.width + bins * (8 * 2 + 2) == inputs(BATCH).shape[2]
+    assert torch.equal(inputs(BATCH)[..., : plain.width], plain(BATCH))
+    assert not list(inputs.parameters()), "nothing of it is trained"
+
+
+def test_columns_are_standardised_and_binned_by_what_they_were_shown() -> None:
+    draw = torch.Generator().manual_seed(0)
+    values = torch.randn(40, 9, 2, generator=draw)
+    ones = torch.ones_like(values)
+    batch = Batch(values, ones, 0 * ones, ones.cumsum(1)[..., 0], torch.zeros(40, 1), torch.full((40,), 9))
+    scaler = Scaler(["heart_rate", "sbp"], ["age_years"], np.zeros(3, bool), np.full(3, 80.0), np.full(3, 20.0))
+    flat, binned = (Inputs(2, 1, engineered=["windows"], engineered_bins=bins, vocabulary=NAMES) for bins in (1, 4))
+    for inputs in (flat, binned):
+        inputs.learn_engineered(scaler, [batch])
+    found = flat(batch)[..., -16:].flatten(0, 1)
+    assert torch.allclose(found.mean(dim=0), torch.zeros(16), atol=0.05)
+    assert torch.allclose(found.std(dim=0), torch.ones(16), atol=0.05)
+    assert flat.engineered is not None and flat.engineered.location.tolist() == [80.0] * 3
+    assert binned.bins is not None
+    edges = np.quantile(found.numpy(), [0, 0.25, 0.5, 0.75, 1], axis=0).T
+    np.testing.assert_allclose(binned.bins.edges, edges, atol=1e-4)
+    assert torch.equal(binned(batch)[..., -64:], binned.bins([flat(batch)[..., -16:]]))
+
+
+def test_on_the_way_memory_goes_from_step_to_step() -> None:
+    inputs = Inputs(2, 1, engineered=["windows", "counts"], vocabulary=NAMES)
+    whole, memory, found = inputs(BATCH), inputs.initial(BATCH.static), []
+    for t in range(2):
+        step, memory = inputs.proceed(Batch(*(part[:, t : t + 1] for part in BATCH[:4]), *BATCH[4:]), memory)
+        found.append(step)
+    assert torch.allclose(torch.cat(found, dim=1), whole)
+    assert Inputs(2, 1).initial(BATCH.static) is None

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 
 from clinical_lstm.batch import Batch
-from clinical_lstm.models.inputs import Statistics, apart, together
-from clinical_lstm.models.recurrent import HiddenAndCell
+from clinical_lstm.models.inputs import Statistics
 
 
 def batch(size: int = 3, steps: int = 9, variables: int = 4) -> Batch:
@@ -78,13 +77,3 @@ def test_the_path_of_an_explanation_is_finite_and_without_jumps() -> None:
         assert values.grad.isfinite().all()
     zero, near = (described(given._replace(values=a * given.values, mask=a * given.mask)) for a in (0.0, 1e-9))
     torch.testing.assert_close(zero, near, atol=1e-6, rtol=0)
-
-
-def test_a_state_carries_the_running_statistics_behind_its_own() -> None:
-    own, running = HiddenAndCell(torch.ones(1, 3, 2), torch.zeros(1, 3, 2)), Statistics(4).initial(torch.zeros(3, 2))
-    state = together(own, running)
-    assert state._fields[:3] == ("hidden", "cell", "running_number")
-    assert type(together(own, running)) is type(state)
-    again, rest = apart(state)
-    assert type(again) is HiddenAndCell
-    assert all(one is other for one, other in zip([*again, *rest], [*own, *running]))
