@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,8 +13,15 @@ import polars as pl
 from clinical_lstm.errors import InputError
 from clinical_lstm.scores.base import SAME_HOURS
 
-Labelled = tuple[np.ndarray, np.ndarray]
 BLOCK = 65_536  # rows at once
+
+
+class Labelled(NamedTuple):
+    """Rows (R, F) of other patients, their labels (R,) and weights (R,), which choose what a fit leaves open."""
+
+    rows: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
 
 
 class Baseline(ABC):
@@ -32,12 +39,13 @@ class Baseline(ABC):
         rows: np.ndarray,
         label: np.ndarray,
         weight: np.ndarray | None = None,
-        validation: Labelled | None = None,
+        validation: Sequence[np.ndarray] | None = None,
         seed: int = 0,
     ) -> Baseline:
         """Fit to rows (R, F) with labels (R,) and weights (R,); return self.
 
-        `validation` = (rows, labels) of other patients chooses what the fit leaves open (penalty, number of trees).
+        `validation` = (rows, labels[, weights]) of other patients chooses what the fit leaves open (penalty, number of
+        trees) by the weighted log loss: what is fitted with weights must stop by them too.
         With one class among the labels every logit is that of (positives + 1/2) / (R + 1), of a baseline that learns.
         Raises InputError on lengths that do not match.
         """
@@ -50,8 +58,7 @@ class Baseline(ABC):
             self.constant = math.log((positives + 0.5) / (len(label) - positives + 0.5))
             return self
         weight = np.ones(len(label)) if weight is None else weight.astype(np.float64)
-        chosen_on = validation if validation and len(np.unique(validation[1])) == 2 else None
-        self._fit(rows, label, weight, chosen_on, seed)
+        self._fit(rows, label, weight, _held(validation), seed)
         return self
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
@@ -70,6 +77,14 @@ class Baseline(ABC):
     @abstractmethod
     def _logits(self, rows: np.ndarray) -> np.ndarray:
         """Return the logits of rows after a fit to two classes."""
+
+
+def _held(validation: Sequence[np.ndarray] | None) -> Labelled | None:
+    """Return the validation rows with weights; None where they have not both classes."""
+    if not validation:
+        return None
+    rows, label, weight = [*validation, np.ones(len(validation[1]))][:3]
+    return Labelled(rows, label, weight) if len(np.unique(label[weight > 0])) == 2 else None
 
 
 class BedsideScore(Baseline):

@@ -1,16 +1,22 @@
-"""Window statistics: what a clinician would read off the chart at each step, as one row of numbers.
+"""Rows for tables: what a clinician would read off the chart at each step, as one row of numbers.
 
-All windows are (t - w, t] in real hours, so that any grid serves. Strictly causal; never the outcome, never padding.
+A matrix is named by what it holds: `window`, or `step+windows+counts`, the numbers of the step and then blocks of
+`clinical_lstm.features`, the same that a network sees. All windows are (t - w, t] in real hours. Strictly causal; never
+the outcome, never padding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clinical_lstm.batch import Batch, Scaler, Sequences, assemble
 from clinical_lstm.errors import InputError, closest
+
+if TYPE_CHECKING:
+    from clinical_lstm.features import Engineered  # needs torch, which only these blocks need
 
 SHORT_HOURS, LONG_HOURS = 6, 12
 STATISTICS = [
@@ -23,13 +29,14 @@ STATISTICS = [
     "change_6h",
 ]
 PROCESS = {"log_hours_since", "measured", "log_count", "log_count_12h"}  # when and how often, whatever the value
+STEP = ["last", "log_hours_since", "measured"]  # what is known of a variable without a window
 STEPS_AT_ONCE = 32_768
 SECONDS = 3600  # windows are compared in whole seconds: exact, whatever the batch mates
 STAY = 1 << 40  # seconds that no stay lasts
 
 
 def feature_names(which: str, variables: Sequence[str], statics: Sequence[str]) -> list[str]:
-    """Return the names of the columns of the matrix `which`.
+    """Return the names of the columns of the matrix `which`, of one without engineered blocks.
 
     >>> feature_names("elapsed", ["lactate"], ["age"])
     ['hours']
@@ -42,6 +49,8 @@ def feature_names(which: str, variables: Sequence[str], statics: Sequence[str]) 
     listed = {
         "elapsed": [],
         "last": ["last"],
+        "step": STEP,
+        "step_values": ["last"],
         "window": STATISTICS,
         "window_values": [name for name in STATISTICS if name not in PROCESS],
     }[which]
@@ -58,6 +67,19 @@ def last_values(batch: Batch) -> np.ndarray:
     """Return only the last value of every variable (B, T, V), scaled; NaN where it was not yet measured."""
     known = np.maximum.accumulate(batch.mask, axis=1) > 0
     return np.where(known, batch.values, np.float32(np.nan))
+
+
+def step_statistics(batch: Batch) -> np.ndarray:
+    """Return what is known at a step without a window (B, T, 3 V + S + 1): last value, log hours since, measured."""
+    parts = [last_values(batch), np.log1p(batch.delta), batch.mask]
+    static = np.repeat(batch.static[:, None], batch.hours.shape[1], axis=1)
+    return np.concatenate([*parts, static, batch.hours[:, :, None]], axis=2, dtype=np.float32)
+
+
+def step_values(batch: Batch) -> np.ndarray:
+    """Return the last values, static variables and hours (B, T, V + S + 1); 0, the train median, where unknown."""
+    static = np.repeat(batch.static[:, None], batch.hours.shape[1], axis=1)
+    return np.concatenate([batch.values, static, batch.hours[:, :, None]], axis=2, dtype=np.float32)
 
 
 def window_values(batch: Batch) -> np.ndarray:
@@ -98,6 +120,8 @@ def window_statistics(batch: Batch) -> np.ndarray:
 MATRICES: dict[str, Callable[[Batch], np.ndarray]] = {
     "elapsed": elapsed,
     "last": last_values,
+    "step": step_statistics,
+    "step_values": step_values,
     "window": window_statistics,
     "window_values": window_values,
 }
@@ -110,14 +134,17 @@ def row_matrix(
 
     Sequences of like length are assembled together, at most `chunk` at once, so that little is padded.
     """
+    which, *blocks = which.split("+")
     _check(which)
     rows = seen.of(np.asarray(stays, dtype=np.int64))
     _, _, answered = seen.answered(rows)  # (R,)
-    if which == "elapsed":  # the clock needs no window
+    if which == "elapsed" and not blocks:  # the clock needs no window
         return seen.hours[answered, None].astype(np.float32)
+    engineered = _engineered(blocks, seen, scaler, observation_process=not which.endswith("_values"))
     place = np.empty(len(seen.hours), np.int64)
     place[answered] = np.arange(len(answered))
-    matrix = np.empty((len(answered), len(feature_names(which, scaler.variables, scaler.statics))), np.float32)
+    own = len(feature_names(which, scaler.variables, scaler.statics))
+    matrix = np.empty((len(answered), own + (engineered.width if engineered else 0)), np.float32)
     lengths = seen.lengths[rows]
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0]
@@ -127,9 +154,36 @@ def row_matrix(
         fits = int(np.searchsorted(ahead * np.arange(1, len(ahead) + 1), STEPS_AT_ONCE, side="right"))
         part = rows[order[at : at + max(fits, 1)]]
         row, step, flat = seen.answered(part)
-        matrix[place[flat]] = MATRICES[which](assemble(seen, part, scaler))[row, step]
+        batch = assemble(seen, part, scaler)
+        matrix[place[flat], :own] = MATRICES[which](batch)[row, step]
+        if engineered:
+            matrix[place[flat], own:] = engineered.matrix(batch)[row, step]
         at += len(part)
     return matrix
+
+
+def matrix_of(blocks: Sequence[str], observation_process: bool) -> str:
+    """Return the name of the matrix of a learning baseline: window statistics, or a step with engineered blocks.
+
+    >>> matrix_of([], True), matrix_of(["windows", "counts"], False)
+    ('window', 'step_values+windows+counts')
+    """
+    if isinstance(blocks, str):
+        raise InputError(f"engineered={blocks} must be a list of blocks, [{blocks}]")
+    which = "+".join(["step", *blocks]) if blocks else "window"
+    return which if observation_process else which.replace(which.split("+")[0], f"{which.split('+')[0]}_values", 1)
+
+
+def _engineered(blocks: Sequence[str], seen: Sequences, scaler: Scaler, observation_process: bool) -> Engineered | None:
+    """Return what computes `blocks`; None without any."""
+    if not blocks:
+        return None
+    from clinical_lstm.features import Engineered, Vocabulary, grid_hours
+
+    vocabulary = Vocabulary(tuple(scaler.variables), tuple(scaler.statics), grid_hours(seen.hours))
+    made = Engineered(blocks, vocabulary, observation_process)
+    made.know(scaler)
+    return made
 
 
 def _check(which: str) -> None:

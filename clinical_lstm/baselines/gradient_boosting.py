@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from clinical_lstm.baselines.base import Baseline, Labelled, thinned
+from clinical_lstm.baselines.features import matrix_of
 
 
 class GradientBoosting(Baseline):
@@ -33,8 +36,9 @@ class GradientBoosting(Baseline):
         rounds_without_validation: int = 100,
         max_rows: int = 150_000,
         observation_process: bool = True,
+        engineered: Sequence[str] = (),
     ) -> None:
-        self.features = "window" if observation_process else "window_values"
+        self.features = matrix_of(engineered, observation_process)
         self.patience, self.max_rows, self.max_rounds = patience, max_rows, max_rounds
         self.rounds_without_validation = rounds_without_validation
         self.settings = {
@@ -60,7 +64,10 @@ class GradientBoosting(Baseline):
             n_iter_no_change=self.patience,
             random_state=seed,
         )
-        held = {"X_val": self._columns(validation[0]), "y_val": validation[1]} if validation else {}
+        held = {}
+        if validation:
+            held = {"X_val": self._columns(validation.rows), "y_val": validation.label}
+            held["sample_weight_val"] = validation.weight
         self.model.fit(self._columns(fitted), label[index], sample_weight=heavier, **held)
 
     def _logits(self, rows: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression as Fitter
 from sklearn.metrics import log_loss
 
 from clinical_lstm.baselines.base import Baseline, Labelled, thinned
+from clinical_lstm.baselines.features import matrix_of
 
 
 class LogisticRegression(Baseline):
@@ -29,8 +30,9 @@ class LogisticRegression(Baseline):
         max_rows: int = 200_000,
         max_iter: int = 200,
         observation_process: bool = True,
+        engineered: Sequence[str] = (),
     ) -> None:
-        self.features = "window" if observation_process else "window_values"
+        self.features = matrix_of(engineered, observation_process)
         self.strengths, self.max_rows, self.max_iter = sorted(strengths), max_rows, max_iter
 
     def _fit(
@@ -56,9 +58,8 @@ class LogisticRegression(Baseline):
         return (self._scaled(rows) * self.slopes).sum(axis=1) + self.intercept
 
     def _loss(self, validation: Labelled) -> float:
-        rows, label = validation
-        risk = 1 / (1 + np.exp(-np.clip(self.logits(rows), -30, 30)))
-        return float(log_loss(label, risk, labels=[0, 1]))
+        risk = 1 / (1 + np.exp(-np.clip(self.logits(validation.rows), -30, 30)))
+        return float(log_loss(validation.label, risk, sample_weight=validation.weight, labels=[0, 1]))
 
     def _standardise(self, rows: np.ndarray, weight: np.ndarray) -> None:
         """Set mean and sd (F,) of the known values; a column without spread or values keeps sd 1."""

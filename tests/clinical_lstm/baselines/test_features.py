@@ -12,9 +12,12 @@ import pytest
 from clinical_lstm.baselines import features as f
 from clinical_lstm.batch import Batch, Ragged, Scaler, assemble
 from clinical_lstm.errors import InputError
+from clinical_lstm.features import Engineered, Vocabulary
 
 VARIABLES, STATICS = ["heart_rate", "lactate", "sodium"], ["age", "sex"]
 SCALER = Scaler(VARIABLES, STATICS, np.zeros(5, bool), np.arange(5.0), np.full(5, 2.0))
+CLINICAL = Scaler(["heart_rate", "lactate", "sbp"], ["age_years", "male"], SCALER.log, SCALER.location, SCALER.scale)
+BLOCKS = ["windows", "changes", "counts", "ratios", "severity"]
 
 
 def _ragged(lengths: list[int], seed: int = 0, regular: bool = True) -> Ragged:
@@ -79,7 +82,7 @@ def test_names_point_at_their_columns() -> None:
     assert row["lactate:min_12h"] <= row["lactate:min_6h"]
 
 
-@pytest.mark.parametrize("which", ["last", "window_values"])
+@pytest.mark.parametrize("which", ["last", "step", "window_values"])
 def test_the_smaller_matrices_are_columns_of_the_window_statistics(which: str) -> None:
     batch = assemble(_ragged([20, 31, 1, 9]), range(4), SCALER)
     names = f.feature_names(which, VARIABLES, STATICS)
@@ -88,10 +91,11 @@ def test_the_smaller_matrices_are_columns_of_the_window_statistics(which: str) -
     assert found.dtype == np.float32 and found.shape[2] == len(names)
     real = np.arange(batch.hours.shape[1]) < batch.lengths[:, None]
     for column, name in enumerate(names):
-        expected = whole[name] if which == "last" else np.nan_to_num(whole[name])
+        expected = np.nan_to_num(whole[name]) if which == "window_values" else whole[name]
         assert np.array_equal(found[:, :, column][real], expected[real], equal_nan=True), name
     left_out = {name.split(":")[1] for name in whole.keys() - set(names) if ":" in name}
-    assert left_out == (f.PROCESS if which == "window_values" else set(f.STATISTICS) - {"last"})
+    kept = {"last": {"last"}, "step": set(f.STEP), "window_values": set(f.STATISTICS) - f.PROCESS}
+    assert left_out == set(f.STATISTICS) - kept[which]
 
 
 def _charted_again(ragged: Ragged) -> Ragged:
@@ -119,9 +123,12 @@ def test_charting_the_same_values_more_often_is_seen_in_the_process_alone(regula
     ragged = _ragged([20, 31, 1, 9, 14], regular=regular)
     often = _charted_again(ragged)
     assert len(often.cell_step) > 2 * len(ragged.cell_step)
-    for which in f.MATRICES:
-        one, other = (f.row_matrix(each, range(5), SCALER, which) for each in (ragged, often))
-        assert np.array_equal(one, other, equal_nan=True) == (which != "window"), which
+    blocks = ["windows", "changes", "ratios", "severity"]
+    engineered = [f"{step}+{'+'.join(blocks)}" for step in ("step", "step_values")] if regular else []
+    for which in [*f.MATRICES, *engineered]:
+        one, other = (f.row_matrix(each, range(5), CLINICAL, which) for each in (ragged, often))
+        told = which.split("+")[0] in ("window", "step")
+        assert np.array_equal(one, other, equal_nan=True) == (not told), which
 
 
 def test_without_the_process_the_unknown_is_the_train_median() -> None:
@@ -174,6 +181,62 @@ def test_many_steps_are_split_without_a_trace(monkeypatch: pytest.MonkeyPatch) -
     whole = f.row_matrix(ragged, range(5), SCALER, "window")
     monkeypatch.setattr(f, "STEPS_AT_ONCE", 10)
     assert np.array_equal(f.row_matrix(ragged, range(5), SCALER, "window"), whole, equal_nan=True)
+
+
+def test_without_the_process_a_step_is_its_values_at_the_train_median_where_unknown() -> None:
+    batch = assemble(_ragged([20, 31]), [0, 1], SCALER)
+    names = f.feature_names("step_values", VARIABLES, STATICS)
+    assert names == [*(f"{name}:last" for name in VARIABLES), *STATICS, "hours"]
+    found = f.step_values(batch)
+    assert np.array_equal(found[..., :3], batch.values)
+    assert np.array_equal(found[0, :, 3:5], np.repeat(batch.static[:1], 31, axis=0))
+    assert np.array_equal(found[..., 5], batch.hours)
+    assert not found[0, :, 2].any(), "never measured in the first stay"
+
+
+# --- with engineered blocks -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("process", [True, False])
+@pytest.mark.parametrize("chunk", [1, 2, 512])
+def test_engineered_columns_stand_behind_those_of_the_step(chunk: int, process: bool) -> None:
+    ragged, stays = _ragged([20, 31, 1, 9, 14]), [4, 1, 0, 2]
+    which = f.matrix_of(BLOCKS, process)
+    rows = f.row_matrix(ragged, stays, CLINICAL, which, chunk=chunk)
+    own = f.row_matrix(ragged, stays, CLINICAL, which.split("+")[0])
+    assert np.array_equal(rows[:, : own.shape[1]], own, equal_nan=True)
+    made = Engineered(BLOCKS, Vocabulary(tuple(CLINICAL.variables), tuple(CLINICAL.statics), 1.0), process)
+    made.know(CLINICAL)
+    assert rows.shape == (66, own.shape[1] + made.width)
+    alone = np.concatenate([made.matrix(assemble(ragged, [stay], CLINICAL))[0] for stay in stays])
+    assert np.array_equal(rows[:, own.shape[1] :], alone, equal_nan=True)
+    assert np.isnan(rows).any() == process
+
+
+def test_a_matrix_is_named_by_what_it_holds() -> None:
+    assert [f.matrix_of([], process) for process in (True, False)] == ["window", "window_values"]
+    assert f.matrix_of(["counts"], True) == "step+counts"
+    with pytest.raises(InputError, match=r"engineered=windows must be a list of blocks, \[windows\]"):
+        f.matrix_of("windows", True)
+
+
+@pytest.mark.parametrize(
+    ("which", "said"),
+    [
+        ("step+windws", "there is no features/windws: did you mean 'windows'"),
+        ("stp+windows", "there is no matrix of rows 'stp'"),
+        ("step+windows+windows", "names windows twice"),
+        ("step_values+counts", "observation_process=false hides"),
+    ],
+)
+def test_blocks_that_cannot_be_computed_are_told(which: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        f.row_matrix(_ragged([9, 12]), [0, 1], CLINICAL, which)
+
+
+def test_blocks_are_refused_on_event_times() -> None:
+    with pytest.raises(InputError, match=r"steps of a grid: give the task a width, task\.step_hours=1"):
+        f.row_matrix(_ragged([30, 30], regular=False), [0, 1], CLINICAL, "step+windows")
 
 
 def test_no_stays_give_no_rows_and_an_unknown_matrix_is_refused() -> None:
