@@ -178,3 +178,32 @@ def best_threshold(risk: np.ndarray, gains: np.ndarray) -> float:
     last = np.flatnonzero(np.r_[ranked[1:] != ranked[:-1], True][: len(ranked)])
     total = np.r_[0.0, np.cumsum(gains[order])[last]]
     return float(np.r_[1.0, ranked[last]][np.argmax(total)])
+
+
+def fitted_threshold(risk: np.ndarray, gains: np.ndarray, rounds: int = 25) -> float:
+    """Return the threshold on risk at which an alarm is expected to gain nothing: less noisy than the best one.
+
+        P(gain > 0 | risk) = sigmoid(a + b logit(risk)),  fitted with weights |gain|;   threshold = sigmoid(-a / b)
+
+    The expected gain of an alarm, E|gain| (2 P - 1) under these weights, is positive where P > 1/2. Two numbers are
+    fitted to all rows, where `best_threshold` follows the luck of the rows around one cut. Where risk does not rise
+    with the gain, or gains have one sign, it is `best_threshold`.
+
+    >>> round(fitted_threshold(np.array([0.1, 0.2, 0.3, 0.4]), np.array([-0.05, -1.0, 1.0, -0.05])), 3)
+    0.254
+    """
+    known = gains != 0
+    wanted, weight = (gains > 0)[known].astype(np.float64), np.abs(gains)[known]
+    if len(np.unique(wanted)) < 2:
+        return best_threshold(risk, gains)
+    logit = np.log(risk[known]) - np.log1p(-risk[known])
+    weight = weight / weight.sum()
+    middle = weight @ logit
+    rows, fit = np.stack([np.ones_like(logit), logit - middle]), np.zeros(2)
+    for _ in range(rounds):  # Newton's method; the penalty keeps a perfect separation finite
+        p = 1 / (1 + np.exp(-np.clip(fit @ rows, -30, 30)))
+        slope = rows @ (weight * (wanted - p)) - 1e-6 * fit
+        fit = fit + np.linalg.solve((rows * (weight * p * (1 - p))) @ rows.T + 1e-6 * np.eye(2), slope)
+    if not (np.isfinite(fit).all() and fit[1] > 1e-3):
+        return best_threshold(risk, gains)
+    return float(1 / (1 + np.exp(np.clip(fit[0] / fit[1] - middle, -30, 30))))

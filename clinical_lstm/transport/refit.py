@@ -89,7 +89,7 @@ def refit(used: Rows, threshold: float, rule: str) -> dict[str, Update]:
 
 
 def best(rows: Rows, rule: str) -> float:
-    """Return the threshold on the risk with the highest challenge utility (`cinc2019`), or Youden index (`youden`)."""
+    """Return the threshold on the risk that `rule` chooses (`metrics.rules`)."""
     falling = Rows(*(part[::-1] for part in rows))  # the order in which thresholds are tried: nothing is left to sort
     return chosen_threshold(rule, falling.label, falling.risk, falling.gain)
 
@@ -97,9 +97,10 @@ def best(rows: Rows, rule: str) -> float:
 def judge(judged: Rows, updates: dict[str, Update], rule: str) -> dict[tuple[str, str], float]:
     """Return {(method, metric): value} on the rows of the patients that were not used; NaN where undefined.
 
-    The oracle is the source's risks with the threshold that is best for the judged rows themselves: an upper bound on
-    what choosing a threshold can reach, which nobody can have. Metrics of risks are given where risks may be updated,
-    those of alarms for every method. The calibration line of updated risks follows from that of the risks as they are:
+    The oracle is the source's risks with the threshold that is best for the judged rows themselves, by the metric that
+    alarms are judged by: an upper bound on what choosing a threshold can reach, which nobody can have. Metrics of risks
+    are given where risks may be updated, those of alarms for every method. The calibration line of updated risks
+    follows from that of the risks as they are:
 
         logit P(y = 1) = A + B logit(risk),  logit(risk') = a + b logit(risk)   =>   B' = B / b,  A' = A - a B / b
 
@@ -107,7 +108,7 @@ def judge(judged: Rows, updates: dict[str, Update], rule: str) -> dict[tuple[str
     """
     line = calibration_line(judged.label, judged.risk)
     found: dict[tuple[str, str], float] = {}
-    oracle = Update(best(judged, rule))
+    oracle = Update(best(judged, "cinc2019" if _by_utility(rule) else "youden"))
     for method, update in [*updates.items(), ("oracle", oracle)]:
         risk = update.apply(judged.risk)
         values = _alarms(judged, risk, update.threshold, rule)
@@ -128,11 +129,16 @@ def _risks(label: np.ndarray, risk: np.ndarray, line: tuple[float, float], updat
     }
 
 
+def _by_utility(rule: str) -> bool:
+    """Say whether alarms are judged by the challenge utility; else by the Youden index."""
+    return rule.startswith("cinc2019")
+
+
 def _alarms(judged: Rows, risk: np.ndarray, threshold: float, rule: str) -> dict[str, float]:
     rates = decisions(judged.label, risk, threshold)
     if np.isnan(threshold):  # one class: no threshold is the best
         rates = Decisions(*[NAN] * len(rates))
     found = {"sensitivity": rates.sensitivity, "specificity": rates.specificity}
-    if rule == "cinc2019":
+    if _by_utility(rule):
         return found | {"utility_cinc2019": normalised_utility(judged.gain, risk >= threshold)}
     return found | {"youden_index": rates.sensitivity + rates.specificity - 1}

@@ -17,9 +17,9 @@ from __future__ import annotations
 from clinical_lstm.metrics.alarms.bell import rings
 from clinical_lstm.metrics.alarms.course import Course
 from clinical_lstm.metrics.alarms.curve import AlarmCurve
-from clinical_lstm.metrics.alarms.measures import AlarmMeasures
+from clinical_lstm.metrics.alarms.measures import AlarmMeasures, rates_of
 from clinical_lstm.metrics.alarms.policy import Policy
 from clinical_lstm.metrics.alarms.silence import Silence, raised
 from clinical_lstm.metrics.alarms.tuning import tune
 
-__all__ = ["AlarmCurve", "AlarmMeasures", "Course", "Policy", "Silence", "raised", "rings", "tune"]
+__all__ = ["AlarmCurve", "AlarmMeasures", "Course", "Policy", "Silence", "raised", "rates_of", "rings", "tune"]

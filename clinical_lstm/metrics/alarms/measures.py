@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from clinical_lstm.metrics.alarms.course import TICKS, Course
@@ -65,16 +67,7 @@ class AlarmMeasures:
         if counts is None:
             return {name: values[0] for name, values in self(np.ones((self.patients, 1))).items()}
         total = self.totals(counts)
-        days = total["watched"] / (24 * TICKS)
-        false = total["alarms"] - total["true_alarms"]
-        found = {
-            "event_recall": _ratio(total["detected_events"], total["events"]),  # (1)
-            "alarm_precision": _ratio(total["true_alarms"], total["alarms"]),  # (2)
-            "alarms_per_patient_day": _ratio(total["alarms"], days),
-            "false_alarms_per_patient_day": _ratio(false, days),
-            "false_alarms_per_true_alarm": _ratio(false, total["true_alarms"]),
-        }
-        return found | self._leads(counts, total["events_of_known_onset"])
+        return rates_of(total) | self._leads(counts, total["events_of_known_onset"])
 
     def totals(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Return the sums (R,) over the patients as drawn; all are whole numbers, so a BLAS product is exact."""
@@ -89,6 +82,24 @@ class AlarmMeasures:
         short = np.searchsorted(self._lead, np.array(LEADS_HOURS) + SAME_HOURS, side="right")
         over = {f"lead_over_{h}h": _ratio(upto[-1] - upto[d], events) for h, d in zip(LEADS_HOURS, short)}  # (4)
         return found | over
+
+
+def rates_of(total: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the rates (R,) of `AlarmMeasures.totals`, or of their sum over several policies on several stays.
+
+    >>> names = ["alarms", "true_alarms", "events", "detected_events", "watched"]
+    >>> rates_of(dict(zip(names, np.array([[4.0], [1.0], [2.0], [1.0], [24 * TICKS]]))))["alarm_precision"].tolist()
+    [0.25]
+    """
+    days = total["watched"] / (24 * TICKS)
+    false = total["alarms"] - total["true_alarms"]
+    return {
+        "event_recall": _ratio(total["detected_events"], total["events"]),  # (1)
+        "alarm_precision": _ratio(total["true_alarms"], total["alarms"]),  # (2)
+        "alarms_per_patient_day": _ratio(total["alarms"], days),
+        "false_alarms_per_patient_day": _ratio(false, days),
+        "false_alarms_per_true_alarm": _ratio(false, total["true_alarms"]),
+    }
 
 
 def quantile(value: np.ndarray, upto: np.ndarray, share: float) -> np.ndarray:

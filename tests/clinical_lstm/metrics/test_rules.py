@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clinical_lstm.errors import InputError
-from clinical_lstm.metrics.discrimination import decisions
+from clinical_lstm.metrics.discrimination import decisions, min_se_ppv
 from clinical_lstm.metrics.rules import chosen_threshold
 from clinical_lstm.metrics.utility import normalised_utility
 
@@ -25,6 +25,10 @@ def test_no_other_threshold_is_better() -> None:
     values = {t: normalised_utility(GAIN, t <= RISK) for t in tried}
     assert values[utility] == pytest.approx(max(values.values()), abs=1e-12)
     assert youden != utility
+    smaller = chosen_threshold("min_se_ppv", LABEL, RISK, GAIN)
+    found = {t: min_se_ppv(LABEL, RISK, t) for t in tried}
+    assert found[smaller] == pytest.approx(max(found.values()), abs=1e-12)
+    assert found[smaller] > max(found[youden], found[utility])
 
 
 def test_another_rule_is_refused() -> None:

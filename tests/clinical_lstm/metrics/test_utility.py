@@ -144,3 +144,23 @@ def test_no_septic_stay_is_undefined_and_never_alarms() -> None:
     dt = u.hours_from_onset(np.array(["a", "a", "b"]), np.arange(3.0), np.zeros(3))
     assert np.isnan(u.normalised_utility(u.gain(dt), np.ones(3, bool)))
     assert u.best_threshold(np.array([0.1, 0.5, 0.9]), u.gain(dt)) == 1.0
+
+
+def test_the_fitted_threshold_is_where_an_alarm_gains_nothing_and_varies_less_than_the_best_one() -> None:
+    draw = np.random.default_rng(0)
+
+    def ward(rows: int) -> tuple[np.ndarray, np.ndarray]:
+        risk = draw.beta(1, 20, rows)
+        return risk, np.where(draw.random(rows) < risk, 1.0, -0.05)
+
+    fair = 0.05 / 1.05  # p * 1 = (1 - p) * 0.05
+    assert u.fitted_threshold(*ward(200_000)) == pytest.approx(fair, abs=0.003)
+    small = [ward(2_000) for _ in range(60)]
+    fitted, best = (np.array([choose(*one) for one in small]) for choose in (u.fitted_threshold, u.best_threshold))
+    assert np.abs(fitted - fair).mean() < 0.7 * np.abs(best - fair).mean()
+
+
+@pytest.mark.parametrize("gains", [[-1.0, -1.0, -0.5], [1.0, 2.0, 0.5], [1.0, 0.5, -1.0], [0.0, 0.0, 0.0]])
+def test_without_a_rising_fit_the_fitted_threshold_is_the_best_one(gains: list[float]) -> None:
+    risk = np.array([0.1, 0.2, 0.3])
+    assert u.fitted_threshold(risk, np.array(gains)) == u.best_threshold(risk, np.array(gains))
