@@ -14,7 +14,7 @@ import polars as pl
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import SCHEMA_VERSION, Cohort, atomic_directory, sha256, write_json, write_table
 from clinical_lstm.batch import Ragged
-from clinical_lstm.data import labels, manifest, splits, tensors
+from clinical_lstm.data import labels, manifest, split_tables, splits, tensors
 from clinical_lstm.data.cleaning import clean, clean_stays
 from clinical_lstm.data.scaling import fit_scaler
 from clinical_lstm.data.task import Task
@@ -60,10 +60,17 @@ def prepare(
 
     """
     manifest.refuse_unmeasured(task, source.variables)
+    splits.check(split)
+    listed = split_tables.left_out(split)
     with atomic_directory(path) as partial:
         shards = _Shards()
         for number, extract in enumerate(source.extracts()):
-            _shard(extract, source, task, partial, number, shards)
+            shards.count("in the source", extract.stays.height, extract.observations.height + extract.rejects.height)
+            if listed is not None:
+                extract = split_tables.only_listed(extract, listed)
+                shards.count("in the split table", extract.stays.height, extract.observations.height)
+            if extract.stays.height:
+                _shard(extract, source, task, partial, number, shards)
             say(f"prepare: shard {number}: {sum(len(s) for s in shards.stays):,} stays so far")
         told = _finish(shards, source, task, split, partial)
         told |= {"name": path.name, "schema_version": SCHEMA_VERSION}
@@ -79,7 +86,6 @@ def _shard(extract: Extract, source: Source, task: Task, folder: Path, number: i
     manifest.refuse_unlabelled(task, extract.labelled)
     stays = schemas.check(schemas.Stays, clean_stays(extract.stays), "stays of the source")
     observations, rejects = clean(extract._replace(stays=stays))
-    shards.count("in the source", stays.height, extract.observations.height + extract.rejects.height)
     shards.count("after cleaning", stays.height, observations.height)
     stays = stays.join(observations, on="stay_id", how="semi", maintain_order="left")
     shards.count("with any measurement", stays.height, observations.height)
@@ -112,12 +118,12 @@ def _shard(extract: Extract, source: Source, task: Task, folder: Path, number: i
 
 def _finish(shards: _Shards, source: Source, task: Task, split: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Split, scale and write what needs all shards; return the manifest."""
+    if not any(part.height for part in shards.stays):
+        raise InputError(f"no stay is left: {shards.funnel}; rejects by rule: {shards.rejects}")
     stays = pl.concat(shards.stays)
     if stays.height != stays["stay_id"].n_unique():
         twice = stays.filter(pl.col("stay_id").is_duplicated())["stay_id"].unique().sort()
         raise InputError(f"{len(twice)} stay(s) stand twice in the source, the first is {twice[0]}")
-    if not stays.height:
-        raise InputError(f"no stay is left: {shards.funnel}; rejects by rule: {shards.rejects}")
     manifest.refuse_unused(task, shards.external)
     per_stay = pl.concat(shards.counts)
     with_event = per_stay.filter(pl.col("positives") > 0)["stay_id"].unique()

@@ -5,13 +5,15 @@ That asks what a model is worth where it was made. A site, or the latest patient
 
 from __future__ import annotations
 
-import hashlib
+import inspect
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from clinical_lstm.data import split_tables
+from clinical_lstm.data.hashing import uniform
 from clinical_lstm.errors import InputError, closest
 from clinical_lstm.schemas import SPLITS
 
@@ -29,6 +31,8 @@ def assign(
     site: str | None = None,
     temporal: bool = False,
     table: str | None = None,
+    column: str = "split",
+    unlisted: str = "refuse",
 ) -> pl.DataFrame:
     """Return `stays` with a column `split`; all stays of a patient share it.
 
@@ -43,14 +47,15 @@ def assign(
         temporal: patients are ranked by the admission of their first stay instead (of equals, by their id): train, val,
             calib, test in the order of time; `stratify` and `seed` play no part. Later stays of a patient go with the
             first, so an early split may hold a stay that begins after the cut.
-        table: a CSV with `patient_id` (or `stay_id`) and `split`, used as it is, or the `subject_splits.parquet` of a
-            MEDS data set: train, held_out = test, tuning = val and calib, by halves of the hash.
+        table: the splits of patients or stays in `column` of a table (`split_tables.read`), used as they are. Where it
+            names no val, or no calib, that is drawn from its train patients in the proportion of the fractions of
+            train and of what is drawn.
+        unlisted: of stays that the table lacks: `refuse`; `leave_out` (by `prepare`, before anything is counted).
 
     """
     if table is not None:
-        return _given(stays, table)
-    if set(fractions) != set(SPLITS) or abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) < 0:
-        raise InputError(f"split.fractions must name {', '.join(SPLITS)} and sum to 1, not {dict(fractions)}")
+        return _given(stays, positive, fractions, stratify, seed, table, column)
+    _check(fractions)
     ways = {"site": site, "fold": fold, "temporal": temporal or None}
     asked = [f"split.{way}={value}" for way, value in ways.items() if value is not None]
     if len(asked) > 1:
@@ -82,6 +87,21 @@ def check_disjoint(stays: pl.DataFrame) -> int:
     return torn.height
 
 
+def check(split: Mapping[str, Any]) -> None:
+    """Raise InputError where the configuration of a split has an unknown key, or names a table that cannot be read."""
+    known = [name for name in inspect.signature(assign).parameters if name not in ("stays", "positive")]
+    for key in split:
+        if key not in known:
+            raise InputError(f"split takes no {key!r}: {closest(key, known)}")
+    if split.get("table") is not None:
+        split_tables.read(split["table"], split.get("column", "split"))
+
+
+def _check(fractions: Mapping[str, float]) -> None:
+    if set(fractions) != set(SPLITS) or abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) < 0:
+        raise InputError(f"split.fractions must name {', '.join(SPLITS)} and sum to 1, not {dict(fractions)}")
+
+
 def _patients(stays: pl.DataFrame, positive: pl.Series, stratify: bool) -> pl.DataFrame:
     """Return one row per patient, sorted: patient_id, site and stratum."""
     return (
@@ -96,17 +116,12 @@ def _patients(stays: pl.DataFrame, positive: pl.Series, stratify: bool) -> pl.Da
 
 def _place(patients: pl.DataFrame, stratify: bool, seed: int) -> pl.DataFrame:
     """Add `place` in [0, 1): the hash itself, or (stratified) its rank within the stratum."""
-    hashed = pl.Series("place", [_hash(seed, patient) for patient in patients["patient_id"]], pl.Float64)
+    hashed = pl.Series("place", [uniform(seed, patient) for patient in patients["patient_id"]], pl.Float64)
     placed = patients.with_columns(hashed)
     if not stratify:
         return placed
     rank = pl.struct("place", "patient_id").rank("ordinal").over("stratum")
     return placed.with_columns(((rank - 0.5) / pl.len().over("stratum")).alias("place"))
-
-
-def _hash(seed: int, patient: str) -> float:
-    """Return a number in [0, 1) that depends on the seed and the patient alone."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{patient}".encode(), digest_size=6).digest(), "big") / 2.0**48
 
 
 def _at_site(stays: pl.DataFrame, patients: pl.DataFrame, site: str) -> pl.Series:
@@ -151,38 +166,30 @@ def _join(stays: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(pl.col("split").cast(pl.Enum(SPLITS)))
 
 
-def _read(path: str) -> pl.DataFrame:
-    """Return a split table as text columns; MEDS names become ours."""
-    if not Path(path).is_file():
-        raise InputError(f"there is no split table {path}")
-    kind = "Parquet" if path.endswith(".parquet") else "CSV"
-    try:
-        table = pl.read_parquet(path) if kind == "Parquet" else pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.PolarsError as fault:
-        raise InputError(f"{path} is no {kind} table: {str(fault).splitlines()[0]}") from None
-    if "subject_id" not in table.columns:
-        return table
-    table = table.rename({"subject_id": "patient_id"}).with_columns(pl.col("patient_id").cast(pl.String))
-    tuned = pl.Series("tuned", ["val" if _hash(0, patient) < 0.5 else "calib" for patient in table["patient_id"]])
-    named = pl.when(pl.col("split") == "tuning").then(tuned).otherwise(pl.col("split").replace({"held_out": "test"}))
-    return table.with_columns(named.alias("split"))
-
-
-def _given(stays: pl.DataFrame, path: str) -> pl.DataFrame:
-    table = _read(path)
-    key = next((name for name in ("patient_id", "stay_id") if name in table.columns), None)
-    if key is None or "split" not in table.columns:
-        raise InputError(
-            f"{path} needs the columns patient_id (or stay_id) and split; it has {', '.join(table.columns)}"
-        )
-    unknown = sorted(set(table["split"].drop_nulls()) - set(SPLITS))
-    if unknown:
-        raise InputError(f"{path} names the split(s) {', '.join(unknown)}; there are: {', '.join(SPLITS)}")
-    twice = table.filter(pl.col(key).is_duplicated())
-    if twice.height:
-        raise InputError(f"{path} lists {twice[key].n_unique()} {key}(s) twice, the first is {twice[key][0]}")
-    joined = stays.join(table.select(key, "split"), on=key, how="left", maintain_order="left")
-    missing = joined.filter(pl.col("split").is_null())
+def _given(
+    stays: pl.DataFrame,
+    positive: pl.Series,
+    fractions: Mapping[str, float],
+    stratify: bool,
+    seed: int,
+    table: str,
+    column: str,
+) -> pl.DataFrame:
+    """Return `stays` with the splits of a table, and with those drawn from train that it does not name."""
+    listed = split_tables.read(table, column)
+    stays = split_tables.joined(stays, listed)
+    missing = stays.filter(pl.col("split").is_null())
     if missing.height:
-        raise InputError(f"{path} has no split for {missing.height} stay(s), the first is {missing['stay_id'][0]}")
-    return joined.with_columns(pl.col("split").cast(pl.Enum(SPLITS)))
+        raise InputError(
+            f"{table} has no split for {missing.height} stay(s), the first is {missing['stay_id'][0]}; "
+            "split.unlisted=leave_out leaves them out"
+        )
+    shares = ["train", *(name for name in ("val", "calib") if name not in set(listed["split"]))]
+    is_train = stays["split"] == "train"
+    if len(shares) > 1 and is_train.any():
+        _check(fractions)
+        trained = _patients(stays.filter(is_train), positive.filter(is_train), stratify)
+        drawn = _cut(_place(trained, stratify, seed), {name: fractions[name] for name in shares})
+        stays = stays.join(drawn.select("patient_id", "split"), on="patient_id", how="left", suffix="_drawn")
+        stays = stays.with_columns(pl.when(is_train).then("split_drawn").otherwise("split").alias("split"))
+    return stays.drop("split_drawn", strict=False).with_columns(pl.col("split").cast(pl.Enum(SPLITS)))

@@ -9,8 +9,7 @@ from typing import Any
 
 from clinical_lstm import plugins
 from clinical_lstm.errors import InputError
-
-YEAR_HOURS = 8766.0
+from clinical_lstm.schemas import YEAR_HOURS
 
 
 @dataclass(frozen=True)

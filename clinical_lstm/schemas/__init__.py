@@ -5,6 +5,7 @@ Times are hours since admission. `check` is how a stage refuses a table that bre
 
 from clinical_lstm.schemas.cohort import (
     SPLITS,
+    YEAR_HOURS,
     Episodes,
     Labels,
     Observations,
@@ -22,6 +23,7 @@ from clinical_lstm.schemas.evaluation import (
     Curves,
     DomainShift,
     Gaps,
+    Pooled,
     Predictions,
     Ranking,
     Recalibration,
@@ -50,6 +52,7 @@ __all__ = [
     "REFITS",
     "SHIFTS",
     "SPLITS",
+    "YEAR_HOURS",
     "Attention",
     "Attributions",
     "Comparison",
@@ -66,6 +69,7 @@ __all__ = [
     "HalfLives",
     "Labels",
     "Observations",
+    "Pooled",
     "Predictions",
     "Ranking",
     "Recalibration",

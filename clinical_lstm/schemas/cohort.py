@@ -11,6 +11,7 @@ from clinical_lstm.schemas.contract import OPTIONAL
 from clinical_lstm.variables import static_names
 
 SPLITS = ["train", "val", "calib", "test"]
+YEAR_HOURS = 8766.0
 
 
 class StayCore(dy.Schema):
@@ -18,6 +19,11 @@ class StayCore(dy.Schema):
 
     `admission` is the instant of hour 0 where the data tells it (UTC, or the data's own clock). `follow_up_hours` is
     until when events that the data set STATES (death ...) are known; null: until `length_hours`.
+
+    The optional columns are outcomes of the whole stay, where the data states them: what training may teach beside the
+    labels (`trainer.outcomes_weight`), and never an input: `hospital_hours` until the end of the hospital stay,
+    `survival_hours` lived after admission (`YEAR_HOURS` of all who lived longer, or of whom no death is known), and the
+    points of the scores SAPS-I and SOFA as they were computed in retrospect.
     """
 
     stay_id = dy.String(primary_key=True, min_length=1)
@@ -27,6 +33,10 @@ class StayCore(dy.Schema):
     length_hours = dy.Float64(min_exclusive=0, allow_inf=False, allow_nan=False)
     follow_up_hours = dy.Float64(nullable=True, min=0, allow_inf=False, allow_nan=False)
     admission = dy.Datetime(nullable=True, time_unit="us")
+    hospital_hours = dy.Float64(nullable=True, min=0, allow_inf=False, allow_nan=False, metadata=OPTIONAL)
+    survival_hours = dy.Float64(nullable=True, min=0, max=YEAR_HOURS, metadata=OPTIONAL)
+    saps_points = dy.Float64(nullable=True, min=0, max=200, metadata=OPTIONAL)
+    sofa_points = dy.Float64(nullable=True, min=0, max=200, metadata=OPTIONAL)
 
     @dy.rule()
     def record_has_a_span(cls) -> pl.Expr:

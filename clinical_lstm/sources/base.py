@@ -10,7 +10,6 @@ from typing import ClassVar, NamedTuple
 import polars as pl
 
 from clinical_lstm import schemas
-from clinical_lstm.variables import static_names
 
 # label and unit as the data has them; canonical value = factor * value + offset; rows so converted
 CONVERSIONS = {
@@ -83,8 +82,6 @@ class Source(ABC):
 
 def stays_table(rows: pl.DataFrame) -> pl.DataFrame:
     """Return `rows` as `schemas.Stays`: what the source does not know of its stays becomes null columns."""
-    optional = {"follow_up_hours": pl.Float64(), "admission": pl.Datetime("us")} | dict.fromkeys(
-        static_names(), pl.Float64()
-    )
-    absent = [pl.lit(None, kind).alias(name) for name, kind in optional.items() if name not in rows.columns]
+    columns = {name: column for name, column in schemas.Stays.columns().items() if column.nullable}
+    absent = [pl.lit(None, column.dtype).alias(name) for name, column in columns.items() if name not in rows.columns]
     return rows.with_columns(absent).select(schemas.Stays.column_names())

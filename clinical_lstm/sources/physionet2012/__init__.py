@@ -12,7 +12,15 @@ from clinical_lstm import schemas
 from clinical_lstm.errors import InputError
 from clinical_lstm.sources import archive
 from clinical_lstm.sources.base import Extract, Source, stays_table
-from clinical_lstm.sources.physionet2012.outcomes import WINDOW_HOURS, deaths, follow_up, joined, letter, outcomes
+from clinical_lstm.sources.physionet2012.outcomes import (
+    WINDOW_HOURS,
+    deaths,
+    follow_up,
+    joined,
+    letter,
+    of_stay,
+    outcomes,
+)
 from clinical_lstm.sources.physionet2012.records import Record, divide, parse, record
 from clinical_lstm.variables import dynamic_names, static_names
 
@@ -40,6 +48,7 @@ class PhysioNet2012(Source):
 
     `death`: In-hospital_death = 1, at max(24 x Survival, 48 + 1/60) h; known until max(24 x Length_of_stay, 48) h. Only
     the DAYS are published, so the hour is good to a day and never inside the window: best for one prediction at 48 h.
+    Length_of_stay, Survival, SAPS-I and SOFA become outcomes of the stay (`schemas.StayCore`), which are no inputs.
 
     Descriptors of -1 are unknown (null). Refused here: a row without a parameter name (`empty_variable`), without a
     value (`no_value`), of an unlisted parameter (`unknown_variable`), of value -1 (`sentinel`). Converted, because
@@ -109,7 +118,7 @@ def _extract(records: list[Record], labels: pl.DataFrame | None) -> Extract:
         number = pl.col("RecordID").cast(pl.Int64)
         stays = stays.join(labels, left_on=number, right_on="RecordID", how="left", maintain_order="left")
         stays = stays.with_columns(pl.coalesce("site", "site_right").alias("site"))
-        stays = stays.with_columns(follow_up().alias("follow_up_hours"))
+        stays = stays.with_columns(follow_up().alias("follow_up_hours"), *of_stay())
         episodes = deaths(stays)
     rows = rows.join(stays.select("record", "stay_id"), on="record", how="left", maintain_order="left")
     observations, rejects = _measured(rows)

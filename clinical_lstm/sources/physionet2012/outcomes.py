@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import polars as pl
 
 from clinical_lstm.errors import InputError
+from clinical_lstm.schemas import YEAR_HOURS
 
 WINDOW_HOURS = 48.0
 _MINUTE = 1 / 60
-_COLUMNS, _STAY = ["RecordID", "Survival", "In-hospital_death"], "Length_of_stay"
+_COLUMNS = ["RecordID", "Survival", "In-hospital_death"]
+_STAY, _SAPS, _SOFA = _KNOWN_OF_SOME = ["Length_of_stay", "SAPS-I", "SOFA"]
 
 
 def letter(name: str) -> str | None:
@@ -25,9 +27,10 @@ def letter(name: str) -> str | None:
 
 
 def outcomes(name: str, content: bytes) -> pl.DataFrame:
-    """Return RecordID, Survival, Length_of_stay (days; null: unknown), In-hospital_death, site (letter) and name.
+    """Return RecordID, Survival, In-hospital_death, Length_of_stay, SAPS-I, SOFA, site (letter) and name.
 
-    Raises InputError on a missing column, a missing number or a label other than 0 and 1.
+    Times are days. The three that a file may lack are null where they are unknown (negative, or no number). Raises
+    InputError on a missing column, a missing number or a label other than 0 and 1.
     """
     try:
         table = pl.read_csv(content, infer_schema=False)
@@ -37,14 +40,20 @@ def outcomes(name: str, content: bytes) -> pl.DataFrame:
         raise InputError(f"{name} lacks the column(s) {', '.join(missing)}; it has {', '.join(table.columns)}")
     numbers = table.select(pl.col(_COLUMNS).str.strip_chars().cast(pl.Int64, strict=False))
     faulty = pl.any_horizontal(pl.all().is_null()) | ~pl.col("In-hospital_death").is_in([0, 1])
-    known = pl.lit(None, pl.Int64).alias(_STAY)
-    if _STAY in table.columns:
-        days = table[_STAY].str.strip_chars().cast(pl.Int64, strict=False)
-        known = pl.lit(days.set(days < 0, None).alias(_STAY))
     if (bad := numbers.with_row_index("line", 2).filter(faulty)).height:
         what = "a number is missing or In-hospital_death is not 0 or 1"
         raise InputError(f"{name}: {what} in {bad.height} row(s); first: line {bad['line'][0]}")
-    return numbers.with_columns(known, pl.lit(letter(name), pl.String).alias("site"), pl.lit(name).alias("name"))
+    return numbers.with_columns(
+        *_known(table), pl.lit(letter(name), pl.String).alias("site"), pl.lit(name).alias("name")
+    )
+
+
+def _known(table: pl.DataFrame) -> list[pl.Series]:
+    """Return the columns that a file may lack, null where unknown."""
+    absent = pl.Series([None] * table.height, dtype=pl.String)
+    texts = {name: table[name] if name in table.columns else absent for name in _KNOWN_OF_SOME}
+    found = {name: text.str.strip_chars().cast(pl.Int64, strict=False) for name, text in texts.items()}
+    return [numbers.set(numbers < 0, None).alias(name) for name, numbers in found.items()]
 
 
 def joined(tables: list[pl.DataFrame], stay_ids: Sequence[str]) -> pl.DataFrame:
@@ -76,6 +85,22 @@ def deaths(stays: pl.DataFrame) -> pl.DataFrame:
         onset.alias("onset_hours"),
         onset.alias("end_hours"),
     )
+
+
+def of_stay() -> list[pl.Expr]:
+    """Return the outcomes of whole stays as columns of `schemas.Stays`; a Survival of -1 says that no death is known.
+
+    >>> row = pl.DataFrame({"Length_of_stay": [5], "Survival": [-1], "SAPS-I": [6], "SOFA": [None]})
+    >>> row.select(of_stay()).row(0)
+    (120.0, 8766.0, 6.0, None)
+    """
+    lived = pl.when(pl.col("Survival") == -1).then(YEAR_HOURS).when(pl.col("Survival") >= 0)
+    return [
+        (24.0 * pl.col(_STAY)).alias("hospital_hours"),
+        lived.then((24.0 * pl.col("Survival")).clip(upper_bound=YEAR_HOURS)).alias("survival_hours"),
+        pl.col(_SAPS).cast(pl.Float64).alias("saps_points"),
+        pl.col(_SOFA).cast(pl.Float64).alias("sofa_points"),
+    ]
 
 
 def follow_up() -> pl.Expr:

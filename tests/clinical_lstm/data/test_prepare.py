@@ -234,3 +234,34 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert "240 stays so far" in ended.stdout
+
+
+def test_stays_outside_the_split_table_take_no_part_and_are_counted(tmp_path: Path) -> None:
+    extracts = shard(range(60)), shard(range(60, 90)), shard(range(90, 120))
+    listed = [f"s{n:03d}" for n in [*range(60), *range(90, 110)]]  # the second shard has none
+    names = ["train", "val", "calib", "test"]
+    pl.DataFrame({"stay_id": listed, "mine": [names[n % 4] for n in range(80)]}).write_csv(tmp_path / "mine.csv")
+    split = {"fractions": FRACTIONS, "table": str(tmp_path / "mine.csv"), "column": "mine"}
+    with pytest.raises(InputError, match=r"no split for 40 stay\(s\), the first is s060"):
+        prepare(Held(*extracts), TASK, split, tmp_path / "c", "", {}, say=lambda line: None)
+    split["unlisted"] = "leave_out"
+    cohort = prepare(Held(*extracts), TASK, split, tmp_path / "c", "", {}, say=lambda line: None)
+    assert cohort.table("stays.parquet")["stay_id"].to_list() == listed
+    funnel = {row["step"]: (row["stays"], row["observations"]) for row in cohort.json("manifest.json")["funnel"]}
+    assert funnel["in the source"] == (120, 120 * 13)
+    assert funnel["in the split table"] == (80, 80 * 13)
+    assert funnel["after cleaning"] == (80, 80 * 12)
+    assert cohort.table("labels")["stay_id"].unique().sort().to_list() == listed
+    assert cohort.json("manifest.json")["rejects"] == {"implausible": 80}
+    (tmp_path / "mine.csv").write_text("stay_id,mine\nx,train\n")
+    with pytest.raises(InputError, match=r"no stay is left: .*in the split table"):
+        prepare(Held(*extracts), TASK, split, tmp_path / "d", "", {}, say=lambda line: None)
+
+
+def test_a_misspelt_split_is_refused_before_the_source_is_read(tmp_path: Path) -> None:
+    class Unread(Held):
+        def extracts(self) -> Iterator[Extract]:
+            raise AssertionError("read")
+
+    with pytest.raises(InputError, match="split takes no 'fractons'"):
+        prepare(Unread(), TASK, {"fractons": FRACTIONS}, tmp_path / "c", "", {}, say=lambda line: None)

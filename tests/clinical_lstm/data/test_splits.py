@@ -196,44 +196,72 @@ def test_given_table_is_used_as_it_is(tmp_path: Path, key: str) -> None:
     assert table["split"].cast(pl.String).to_list() == wanted["split"].to_list()
 
 
+@pytest.mark.parametrize("text", ["p0,train\n", "p0,train\np1,\n"])
+def test_a_stay_without_a_split_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.csv").write_text("patient_id,split\n" + text)
+    with pytest.raises(InputError, match=r"no split for 2 stay\(s\), the first is p1s0; split\.unlisted=leave_out"):
+        splits.assign(*cohort(2), {}, table=str(tmp_path / "mine.csv"))
+
+
+def given_table(folder: Path, stays: pl.DataFrame, names: list[str]) -> str:
+    """Write a table that gives the patients `names` in turn; return its path."""
+    patients = stays["patient_id"].unique(maintain_order=True)
+    table = pl.DataFrame({"patient_id": patients, "one": [names[i % len(names)] for i in range(len(patients))]})
+    table.write_parquet(folder / "mine.parquet")
+    return str(folder / "mine.parquet")
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("names", "drawn"),
+    [(["train", "train", "val", "test"], {"calib": 1 / 4}), (["train", "test"], {"val": 1 / 8, "calib": 2 / 8})],
+)
+def test_what_a_table_does_not_name_is_drawn_from_its_train_patients(
+    tmp_path: Path, names: list[str], drawn: dict[str, float]
+) -> None:
+    stays, event = cohort(800)
+    fractions = {"train": 1 - sum(drawn.values()), "val": 0.0, "calib": 0.0, "test": 0.0} | drawn
+    path = given_table(tmp_path, stays, names)
+    found = of_patients(splits.assign(stays, event, fractions, table=path, column="one"))
+    given = dict(pl.read_parquet(path).rows())
+    assert all(found[patient] == split for patient, split in given.items() if split != "train")
+    trained = [patient for patient, split in given.items() if split == "train"]
+    for split, share in drawn.items():
+        assert sum(found[p] == split for p in trained) / len(trained) == pytest.approx(share, abs=0.01)
+    assert {found[p] for p in trained} == {"train", *drawn}
+    moved = of_patients(splits.assign(stays, event, fractions, table=path, column="one", seed=7))
+    assert moved != found and all(moved[p] == found[p] for p in given if given[p] != "train")
+
+
+def test_what_is_drawn_does_not_depend_on_patients_outside_train(tmp_path: Path) -> None:
+    stays, event = cohort(300)
+    path = given_table(tmp_path, stays, ["train", "train", "val", "test"])
+    fractions = {"train": 0.8, "val": 0.0, "calib": 0.2, "test": 0.0}
+    whole = of_patients(splits.assign(stays, event, fractions, table=path, column="one"))
+    own = pl.Series([whole[p] != "test" for p in stays["patient_id"]])
+    part = of_patients(splits.assign(stays.filter(own), event.filter(own), fractions, table=path, column="one"))
+    turned = of_patients(splits.assign(stays, event ^ ~own, fractions, table=path, column="one"))
+    assert part == {p: split for p, split in whole.items() if split != "test"} and turned == whole
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
     [
-        (None, r"there is no split table .*mine\.csv"),
-        ("", r"mine\.csv is no CSV table"),
-        ("patient_id,split\np0,train,extra\n", r"mine\.csv is no CSV table"),
-        ("patient,split\np0,train\n", r"needs the columns patient_id \(or stay_id\) and split; it has patient, split"),
-        ("patient_id,set\np0,train\n", "needs the columns"),
-        ("patient_id,split\np0,training\np1,test\n", r"names the split\(s\) training; there are: train, val"),
-        ("patient_id,split\np0,train\np1,test\np0,test\n", r"lists 1 patient_id\(s\) twice, the first is p0"),
-        ("patient_id,split\np0,train\n", r"has no split for 2 stay\(s\), the first is p1s0"),
-        ("patient_id,split\np0,train\np1,\n", r"has no split for 2 stay\(s\), the first is p1s0"),
+        ({"foldd": 1}, "split takes no 'foldd': .*fold"),
+        ({"positive": 1}, "split takes no 'positive'"),
+        ({"table": "nowhere.csv"}, "no split table nowhere.csv"),
+        ({"table": "physionet2012", "column": "split9"}, "split9"),
     ],
 )
-def test_every_fault_of_a_given_table_is_told(tmp_path: Path, text: str | None, message: str) -> None:
-    if text is not None:
-        (tmp_path / "mine.csv").write_text(text)
+def test_a_wrong_split_is_refused_before_anything_is_read(split: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        splits.assign(*cohort(2), {}, table=str(tmp_path / "mine.csv"))
+        splits.check({"fractions": FRACTIONS, **split})
+    splits.check({"fractions": FRACTIONS, "table": "physionet2012", "column": "split1", "unlisted": "leave_out"})
 
 
 def test_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("stay_id,split\np0s0,train\np0s1,test\np1s0,train\np1s1,train\n")
-    torn = splits.assign(*cohort(2), {}, table=str(tmp_path / "mine.csv"))
+    torn = splits.assign(
+        *cohort(2), {**FRACTIONS, "val": 0.0, "calib": 0.0, "train": 0.85}, table=str(tmp_path / "mine.csv")
+    )
     with pytest.raises(InputError, match=r"1 patient\(s\) are in two splits, the first is p0"):
         splits.check_disjoint(torn)
-
-
-def test_splits_of_a_meds_data_set(tmp_path: Path) -> None:
-    stays, event = cohort(40)
-    ids = [int(patient[1:]) for patient in stays["patient_id"].unique(maintain_order=True)]
-    meds = ["train", "tuning", "tuning", "held_out"]
-    table = pl.DataFrame({"subject_id": ids, "split": [meds[i % 4] for i in ids]})
-    table.write_parquet(tmp_path / "subject_splits.parquet")
-    stays = stays.with_columns(pl.col("patient_id").str.slice(1))
-    found = splits.assign(stays, event, {}, table=str(tmp_path / "subject_splits.parquet"))
-    mine = dict(found.select(pl.col("patient_id").cast(pl.Int64), pl.col("split").cast(pl.String)).unique().rows())
-    assert all(
-        mine[i] in {"train": ["train"], "tuning": ["val", "calib"], "held_out": ["test"]}[meds[i % 4]] for i in ids
-    )
-    assert {mine[i] for i in ids} == {"train", "val", "calib", "test"}

@@ -130,6 +130,19 @@ def test_death_comes_after_the_window(tmp_path: Path) -> None:
     assert extract.labelled
 
 
+def test_outcomes_of_the_stay_are_kept_beside_it(tmp_path: Path) -> None:
+    for number in (7, 8, 9):
+        write(tmp_path, number)
+    (tmp_path / "Outcomes-c.txt").write_text(OUTCOMES + "7,6,1,5,-1,0\n8,-1,-1,-1,400,0\n9,16,8,8,9,1\n")
+    stays = read(tmp_path).stays
+    assert stays["hospital_hours"].to_list() == [120.0, None, 192.0]
+    assert stays["survival_hours"].to_list() == [8766.0, 8766.0, 216.0]
+    assert stays["saps_points"].to_list() == [6.0, None, 16.0]
+    assert stays["sofa_points"].to_list() == [1.0, None, 8.0]
+    source = PhysioNet2012(str(tmp_path))
+    assert not {"hospital_hours", "survival_hours", "saps_points", "sofa_points"} & {*source.statics, *source.variables}
+
+
 def test_same_bits_from_folder_and_archive_and_in_shards(tmp_path: Path) -> None:
     for number in (9, 7, 8):
         write(tmp_path / "loose" / "set-a", number, f"00:10,HR,{number}\n")
