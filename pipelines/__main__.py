@@ -43,7 +43,7 @@ def main() -> None:
 def overview() -> str:
     """Return the help page: stages, groups, examples."""
     lines = ["clinical-lstm: early warning from clinical time series", "", "Stages:"]
-    lines += [f"  {name:9} {stage.summary(name)}" for name in stage.STAGES]
+    lines += [f"  {name:13} {stage.summary(name)}" for name in stage.STAGES]
     lines += ["", "Groups:"] + [f"  {group:11} {', '.join(names)}" for group, names in stage.groups().items()]
     return "\n".join([*lines, "", EXAMPLES])
 

@@ -16,15 +16,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from omegaconf import DictConfig
 
-from clinical_lstm import schemas
-from clinical_lstm.artifacts import Cohort, Directory, Run, digest, read_json, write_table
+from clinical_lstm.artifacts import Cohort, Directory, Run, digest, write_table
 from clinical_lstm.data.task import Task
-from clinical_lstm.errors import InputError, closest
 from clinical_lstm.evaluation.differences import require_same_rows
 from clinical_lstm.evaluation.ranking import sample_all
 from clinical_lstm.evaluation.rows import scored
@@ -55,7 +52,7 @@ KEYS = [
 def main(config: DictConfig) -> Directory:
     """Train what is missing, judge everything on the same rows, write and print the ranking."""
     ready_threads(config.runtime.threads)
-    cohort, seeds, split = places.cohort_of(config), _seeds(config.seeds), _split(config.evaluation.split)
+    cohort, seeds, split = places.cohort_of(config), judging.seeds_of(config), judging.split_of(config)
     chosen = candidates(config, cohort.verify())
     runs = {name: [_trained(own, seed, cohort) for seed in seeds] for name, own in chosen.items()}
     settings = [*(places.plain(config[name]) for name in ("baseline", "evaluation", "alarm")), config.seed]
@@ -79,33 +76,15 @@ def main(config: DictConfig) -> Directory:
     return place
 
 
-def _seeds(given: Any) -> list[int]:
-    seeds = [int(seed) for seed in given]
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds={seeds}: name at least one seed, each once")
-    return seeds
-
-
-def _split(name: str) -> str:
-    if name not in schemas.SPLITS[1:]:
-        raise InputError(f"evaluation.split={name}: {closest(name, schemas.SPLITS[1:])}")
-    return name
-
-
 def _place(config: DictConfig, cohort: Cohort, code: str) -> Directory:
     """Return the directory of this comparison: `out`, or a name that follows from what is compared."""
     return Directory(config.out or Path(config.paths.artifacts) / "comparisons" / f"{cohort.name}-{code}")
 
 
 def _trained(config: DictConfig, seed: int, cohort: Cohort) -> Run:
-    """Return the finished run of one model and seed, trained unless it is up to date, resumed where it was stopped."""
-    job = config.copy()
-    job.seed, job.run = seed, None
-    checkpoints = places.new_run(job, cohort).path / "checkpoints"
-    stopped = (checkpoints / "last.ckpt").is_file()
-    job.resume = stopped and read_json(checkpoints / "key.json") == places.run_key(job, cohort)
-    print(f"compare: {job.model.name}, seed {seed}")
-    return train.main(job)
+    """Return the finished run of one model and seed."""
+    print(f"compare: {config.model.name}, seed {seed}")
+    return train.continued(config, seed, cohort)
 
 
 def _judge(cohort: Cohort, runs: dict[str, list[Run]], config: DictConfig) -> Judged:

@@ -92,6 +92,8 @@ class Config:
     stay: Any = None
     sites: Any = None
     models: Any = None
+    folds: Any = None
+    blend: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [1])
     runs: list[str] = field(default_factory=list)
     seed: int = 1

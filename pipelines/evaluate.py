@@ -2,6 +2,7 @@
 
   clinical-lstm evaluate run=NAME
   clinical-lstm evaluate run=last evaluation.replicates=200 baseline=[elapsed_time,news2] alarm.budget=0.2
+  clinical-lstm evaluate run=NAME blend=[gradient_boosting]     and the mean of their logits, as a row of its own
   clinical-lstm evaluate run=[A,B]                         several runs: paired differences on the same rows
   clinical-lstm evaluate cohort=NAME predictions=FILE      risks of another tool, beside the baselines
 
@@ -31,7 +32,19 @@ from clinical_lstm.training.operating import thresholds_of_risks
 from pipelines import judging, places, stage, verdict
 from pipelines.tracking import Tracker
 
-KEYS = ["run", "cohort", "predictions", "baseline", "evaluation", "alarm", "trainer", "seed", "out", "tracking"]
+KEYS = [
+    "run",
+    "cohort",
+    "predictions",
+    "baseline",
+    "blend",
+    "evaluation",
+    "alarm",
+    "trainer",
+    "seed",
+    "out",
+    "tracking",
+]
 TABLES = ["scores.parquet", "curves.parquet", "gaps.parquet", "summary.json"]
 
 
@@ -47,7 +60,8 @@ def main(config: DictConfig) -> Directory:
 def _one_run(config: DictConfig, run: Run) -> Run:
     manifest = run.verify()
     cohort = judging.cohort_behind(config, manifest)
-    settings = [places.plain(config[name]) for name in ("baseline", "evaluation", "alarm")]
+    judging.require_blend(config)
+    settings = [places.plain(config[name]) for name in ("baseline", "evaluation", "alarm", "blend")]
     key = digest([(run.marker("train") or {}).get("outputs"), settings, config.seed])
     if run.is_done("evaluate", key):
         print(f"evaluate: {run.path} is up to date")
@@ -55,7 +69,8 @@ def _one_run(config: DictConfig, run: Run) -> Run:
         return run
     alarm = judging.budget(config)
     tables = {"model": judging.judged(run, cohort, alarm)}
-    for name, place in judging.baselines_of(config, cohort, manifest["training"], "evaluate").items():
+    made = judging.baselines_of(config, cohort, manifest["training"], "evaluate")
+    for name, place in {**judging.blend_of(config, cohort, run, made, manifest["training"]), **made}.items():
         tables[name] = judging.judged(place, cohort, alarm)
     _write(run, tables, cohort, judging.protocol(config, Task.of(manifest["task"])))
     write_json(run.path / "alarms.json", record(tables["model"].operation, alarm))

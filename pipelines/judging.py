@@ -1,7 +1,8 @@
-"""What `evaluate`, `compare` and `transport` judge: predictions of runs and baselines, and how each is operated."""
+"""What the stages judge: predictions of runs, baselines and their blends, and how each is operated."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,29 @@ from clinical_lstm import schemas
 from clinical_lstm.artifacts import Cohort, Directory, Run, digest, write_table
 from clinical_lstm.batch import Ragged
 from clinical_lstm.data.task import Task
-from clinical_lstm.errors import InputError
+from clinical_lstm.errors import InputError, closest
 from clinical_lstm.evaluation import Judged, Protocol
 from clinical_lstm.evaluation.operation import AlarmBudget, operations
 from clinical_lstm.inference import Predictor, predictions_table
 from clinical_lstm.training.baseline import baseline, thresholds_of
+from clinical_lstm.training.blend import blend
 from pipelines import places
+
+
+def seeds_of(config: DictConfig) -> list[int]:
+    """Return the seeds that `seeds` names; raises InputError where there is none, or one stands twice."""
+    seeds = [int(seed) for seed in config.seeds]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds={seeds}: name at least one seed, each once")
+    return seeds
+
+
+def split_of(config: DictConfig) -> str:
+    """Return the split whose rows count; raises InputError on one that no predictor predicts."""
+    name = str(config.evaluation.split)
+    if name not in schemas.SPLITS[1:]:
+        raise InputError(f"evaluation.split={name}: {closest(name, schemas.SPLITS[1:])}")
+    return name
 
 
 def cohort_behind(config: DictConfig, manifest: dict[str, Any]) -> Cohort:
@@ -44,11 +62,38 @@ def predictions_of(run: Run, cohort: Cohort) -> pl.DataFrame:
 def baselines_of(config: DictConfig, cohort: Cohort, training: dict[str, Any], stage: str) -> dict[str, Directory]:
     """Return the directories of the baselines, trained as the run was, unless they are there; `stage` says so."""
     made = {}
-    for name, spec in places.plain(config.baseline).items():
+    for name in map(str, config.baseline):
         print(f"{stage}: baseline {name}", flush=True)
-        settings = (training["weighting"], training["calibration"], training["threshold"])
-        made[name] = baseline(cohort, spec, *settings, config.seed)
+        made[name] = baseline_of(config, cohort, training, name)
     return made
+
+
+def baseline_of(config: DictConfig, cohort: Cohort, training: Mapping[str, Any], name: str) -> Directory:
+    """Return the directory of one baseline, trained as the run was, unless it is there."""
+    settings = (training["weighting"], training["calibration"], training["threshold"])
+    return baseline(cohort, places.plain(config.baseline[name]), *settings, config.seed)
+
+
+def require_blend(config: DictConfig) -> None:
+    """Raise InputError where `blend` names what is no baseline of this configuration, or one twice."""
+    names, known = [str(name) for name in config.blend], list(config.baseline)
+    for name in names:
+        if name not in known:
+            raise InputError(f"blend: {name!r} is no baseline of this run: {closest(name, known)}; see baseline=[...]")
+    if len(set(names)) < len(names):
+        raise InputError(f"blend=[{', '.join(names)}]: name each baseline once")
+
+
+def blend_of(
+    config: DictConfig, cohort: Cohort, run: Run, baselines: Mapping[str, Directory], training: Mapping[str, Any]
+) -> dict[str, Directory]:
+    """Return the blend of a run with the baselines that `blend` lists, in its folder `blend`; none where empty."""
+    require_blend(config)
+    if not config.blend:
+        return {}
+    predictions_of(run, cohort)
+    members = {"model": run, **{str(name): baselines[str(name)] for name in config.blend}}
+    return {"blend": blend(members, run.path / "blend", training["calibration"], training["threshold"])}
 
 
 def judged(place: Directory, cohort: Cohort, alarm: AlarmBudget) -> Judged:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 import clinical_lstm
 from clinical_lstm.artifacts import Cohort, Run, digest, read_json
-from clinical_lstm.errors import InputError
+from clinical_lstm.data import split_tables
+from clinical_lstm.errors import InputError, closest
 from clinical_lstm.sources.archive import fingerprint as fingerprint_of
+
+FOLDED = ["source", "task", "split"]  # what a cohort is made from
+WAYS = ["fold", "site"]  # of choosing the test patients, of which a split takes one
 
 
 def plain(node: Any) -> Any:
@@ -26,6 +31,49 @@ def cohort_of(config: DictConfig) -> Cohort:
 def named_cohort(config: DictConfig, name: str) -> Cohort:
     """Return the cohort that a name or path means."""
     return Cohort(_folder(config, "cohorts", name))
+
+
+def folds_name(config: DictConfig) -> str:
+    """Return the name with which the cohorts of all folds begin; what a fold sets may be missing here."""
+    return config.cohort or _cohort_name(config, complete=False)
+
+
+def folds_of(config: DictConfig) -> dict[str, DictConfig]:
+    """Return the configuration of every fold by its override: `folds`, or split.fold = 0, 1, ... of `split.folds`.
+
+    Each has a cohort of its own, NAME-fold0 for split.fold=0. Raises InputError on an override that says nothing that a
+    cohort is made from, or that stands twice.
+    """
+    given = config.folds if config.folds is not None else [f"split.fold={k}" for k in range(config.split.folds)]
+    if not isinstance(given, (list, ListConfig)) or not given:
+        raise InputError(f"folds={given}: give a list of KEY=VALUE, e.g. folds=[split.site=A,split.site=B]")
+    base, jobs = folds_name(config), {}
+    for override in map(str, given):
+        key, _, value = override.partition("=")
+        _require_key(config, override, key)
+        job = config.copy()
+        with open_dict(job):
+            if key.startswith("split."):
+                job.split.update(dict.fromkeys(WAYS))
+            OmegaConf.update(job, key, OmegaConf.select(OmegaConf.from_dotlist([override]), key))
+            short = re.sub(r"[^\w.-]+", "-", key.rpartition(".")[2] + value)
+            job.cohort = f"{base}-{short}"
+        jobs[override] = job
+    if len({job.cohort for job in jobs.values()}) < len(given):
+        raise InputError(f"folds=[{', '.join(map(str, given))}]: name each fold once")
+    return jobs
+
+
+def _require_key(config: DictConfig, override: str, key: str) -> None:
+    """Raise InputError unless a fold's override names a key of source, task or split that exists."""
+    if "=" not in override or "." not in key:
+        raise InputError(f"folds: {override!r} is no KEY=VALUE of a dotted key, e.g. split.site=A")
+    node: Any = {name: OmegaConf.to_container(config[name]) for name in FOLDED}
+    for part in key.split("."):
+        known = list(node) if isinstance(node, dict) else []
+        if part not in known:
+            raise InputError(f"folds: {override}: there is no {part!r}: {closest(part, known)}")
+        node = node[part]
 
 
 def new_run(config: DictConfig, cohort: Cohort) -> Run:
@@ -82,7 +130,9 @@ def cohort_key(config: DictConfig, fingerprint: str) -> str:
     """Return the hash of everything a cohort depends on."""
     task = plain(config.task)
     given = fingerprint_of(task["labels"], ".parquet") if task.get("labels") else ""
-    return digest([plain(config.source), task, plain(config.split), fingerprint, given, clinical_lstm.__version__])
+    listed = split_tables.fingerprint(plain(config.split))
+    parts = [plain(config.source), task, plain(config.split), fingerprint, given, listed, clinical_lstm.__version__]
+    return digest(parts)
 
 
 def run_key(config: DictConfig, cohort: Cohort) -> str:
@@ -91,8 +141,9 @@ def run_key(config: DictConfig, cohort: Cohort) -> str:
     return digest([plain(config.model), plain(config.trainer), config.seed, outputs, clinical_lstm.__version__])
 
 
-def _cohort_name(config: DictConfig) -> str:
-    made_of = digest([plain(config.source), plain(config.task), plain(config.split)])
+def _cohort_name(config: DictConfig, complete: bool = True) -> str:
+    parts = (config.source, config.task, config.split)
+    made_of = digest([OmegaConf.to_container(part, resolve=True, throw_on_missing=complete) for part in parts])
     return f"{config.source.name}-{config.task.name}-{made_of[:6]}"
 
 

@@ -24,6 +24,7 @@ KEYS = [
     "tracking",
     "evaluation",
     "alarm",
+    "blend",
     "explanation",
     "report",
     "card",

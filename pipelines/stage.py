@@ -15,10 +15,11 @@ from clinical_lstm.errors import InputError, closest
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 STAGES = [
-    *("run", "inspect", "prepare", "labels", "train", "compare", "sweep", "ensemble", "evaluate", "explain"),
-    *("report", "predict", "transport", "export", "track", "ui"),
+    *("run", "inspect", "prepare", "labels", "train", "compare", "crossvalidate", "sweep", "ensemble"),
+    *("evaluate", "explain", "report", "predict", "transport", "export", "track", "ui"),
 ]
 COMMON = ["experiment", "paths", "runtime", "hydra"]
+_FOLD = re.compile(r"(?<=[\[,])\s*([\w.]+=[^\[\],'\"]+)")  # KEY=VALUE in a list, which Hydra takes in quotes only
 
 
 def summary(stage: str) -> str:
@@ -106,6 +107,8 @@ def _checked(stage: str, arguments: list[str]) -> list[str]:
             for name in re.findall(r"[\w-]+", value):
                 if name not in [*options[key], "null"]:
                     raise InputError(f"there is no {key}={name}: {closest(name, options[key])}")
+        if key == "folds":
+            checked[-1] = _FOLD.sub(r"'\1'", argument)
         if rest.startswith(".") and key in options and key != "paths" and argument[0] not in "+~":
             checked[-1] = f"++{argument}"
     return checked + [f"hydra.searchpath=[{','.join(_quoted(folder) for folder in folders)}]"] * bool(folders)
@@ -176,6 +179,7 @@ def _call(stage: str, main: Callable[[Any], Any], config: Any) -> int:
         goes = {
             "train": "starts again (resume=true continues at the last finished epoch)",
             "compare": "continues at the last finished epoch",
+            "crossvalidate": "continues at the last finished epoch",
             "sweep": "goes on after the last finished trial",
         }
         goes["run"] = goes["train"]

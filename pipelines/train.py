@@ -16,7 +16,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from clinical_lstm.artifacts import Cohort, Run
+from clinical_lstm.artifacts import Cohort, Run, read_json
 from clinical_lstm.inference import ready_threads
 from clinical_lstm.training.fit import TrainerSettings
 from clinical_lstm.training.train import train
@@ -42,6 +42,16 @@ def main(config: DictConfig) -> Run:
     tracker.publish()
     print(f"train: wrote {run.path}; next: clinical-lstm evaluate run={run.name}")
     return run
+
+
+def continued(config: DictConfig, seed: int, cohort: Cohort) -> Run:
+    """Return the finished run of a configuration and seed, trained unless it is up to date, resumed where stopped."""
+    job = config.copy()
+    job.seed, job.run = seed, None
+    checkpoints = places.new_run(job, cohort).path / "checkpoints"
+    stopped = (checkpoints / "last.ckpt").is_file()
+    job.resume = stopped and read_json(checkpoints / "key.json") == places.run_key(job, cohort)
+    return main(job)
 
 
 def trained(config: DictConfig, settings: TrainerSettings, cohort: Cohort, run: Run, **told: Any) -> Run:

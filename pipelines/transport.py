@@ -41,6 +41,7 @@ KEYS = [
     "baseline",
     "evaluation",
     "alarm",
+    "blend",
     "cohort",
     "run",
     "sites",

@@ -102,6 +102,18 @@ class Comparison(Ranking):
     step_milliseconds = dy.Float64(nullable=True)
 
 
+class Pooled(Scores):
+    """A score over the test rows of all folds (`all`), its mean over the folds, or that of one fold or site.
+
+    Over several folds: how many, their standard deviation and, of a difference, in how many of them it is a gain.
+    """
+
+    prevalence = dy.Float64(min=0, max=1)
+    folds = dy.Int64(nullable=True, min=1)
+    fold_sd = dy.Float64(nullable=True, min=0)
+    better = dy.Int64(nullable=True, min=0)
+
+
 class Curves(dy.Schema):
     """One row is a point of a curve of a predictor on a subset of rows.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ def baseline(
     made = Directory(cohort.path / "baselines" / f"{spec['name']}-{key[:6]}")
     if made.is_done("baseline", key):
         return made
+    started = time.perf_counter()
     data, splits = training_data(cohort, weighting)
     asked = cohort.array("asked.npy")
     data = replace(data, seen=sequences(data.tensors, lookback_of(cohort), asked))  # unlabelled rows are judged too
@@ -57,6 +59,7 @@ def baseline(
     risks = apply_all(calibrators, logits[judged], targets)
     write_table(made.path / "predictions.parquet", predictions_table(labels.filter(of_judged), stays, risks))
     write_json(made.path / "thresholds.json", chosen)
+    write_json(made.path / "timing.json", {"fit_seconds": round(time.perf_counter() - started, 1)})  # not in the hashes
     made.mark("baseline", key, ["predictions.parquet", "thresholds.json"])
     return made
 
@@ -86,9 +89,9 @@ def _fitted(data: TrainingData, spec: Mapping[str, Any], matrix_of: Matrices, se
         parts.append((matrix_of(stays), data.target[at], data.weight[at]))
     models = []
     for k in range(data.label.shape[1]):
-        (train, target, weight), (val, val_target, _) = (_at_risk(*part, k) for part in parts)
+        (train, target, weight), validation = (_at_risk(*part, k) for part in parts)
         model = plugins.build("baselines", spec)
-        model.fit(train, target, weight=weight, validation=(val, val_target), seed=seed)
+        model.fit(train, target, weight=weight, validation=validation, seed=seed)
         models.append(model)
     return models
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from clinical_lstm.artifacts import Cohort, atomic_file
+from clinical_lstm.artifacts import Cohort, Directory, atomic_file, digest
 from clinical_lstm.errors import InputError
 from clinical_lstm.lookback import sequences
 from clinical_lstm.training.data import TrainingData, lookback_of
@@ -18,7 +18,10 @@ from clinical_lstm.training.settings import TrainerSettings
 from clinical_lstm.training.smoothing import soft_label
 from clinical_lstm.training.teacher import teacher_risks
 
-OF_STAY = ["length_hours", "follow_up_hours"]  # columns of stays.parquet, learnt as logarithms
+# Columns of stays.parquet, learnt as logarithms; the end of the hospital stay stands for that of the follow-up.
+OF_STAY = ["length_hours", "follow_up_hours", "hospital_hours", "survival_hours", "saps_points", "sofa_points"]
+
+SEED = 1  # of the teacher's folds and trees, whatever the seed of whom it teaches
 
 
 class Landmarks(NamedTuple):
@@ -29,14 +32,9 @@ class Landmarks(NamedTuple):
 
 
 def lessons(
-    cohort: Cohort, data: TrainingData, settings: TrainerSettings, seed: int, kept: Path | None = None
+    cohort: Cohort, data: TrainingData, settings: TrainerSettings, say: Callable[[str], None] = lambda line: None
 ) -> TrainingData:
-    """Return `data` with all that `settings` want taught.
-
-    Args:
-        kept: file in which the risks of a teacher are kept, so that a resumed training has the same to the bit.
-
-    """
+    """Return `data` with all that `settings` want taught."""
     targets = [(name, float(horizon)) for name, horizon in cohort.json("manifest.json")["targets"]]
     if settings.loss == "survival":
         most = int(np.ceil(max(horizon for _, horizon in targets)))
@@ -47,7 +45,7 @@ def lessons(
     if settings.smoothing != "none":
         taught = _smooth(data, outcomes(cohort, data.tensors), targets, settings)
     if settings.distil_weight:
-        risks = _risks(cohort, data, settings, seed, kept)
+        risks = _risks(cohort, data, settings, say)
         taught = np.where(np.isnan(risks), taught, taught + settings.distil_weight * (risks - taught))
     if taught is not data.target:
         data = replace(data, taught=taught.astype(np.float32))
@@ -71,22 +69,24 @@ def landmarks(found: Outcomes, most: int) -> Landmarks:
 
 
 def stay_outcomes(stays: pl.DataFrame, train: np.ndarray) -> np.ndarray:
-    """Return log(1 + hours) of the columns `OF_STAY`, (stays, O) float32, standardised on `train`; NaN where unknown.
+    """Return log(1 + x) of the columns `OF_STAY`, (stays, O) float32, standardised on `train`; NaN where unknown.
 
-    A column without two different values in train is left out; raises InputError where none is left.
+    A column that is absent, or has no two different values in train, is left out; raises InputError where none is left.
     """
-    logs = np.log1p(stays.select(pl.col(OF_STAY).cast(pl.Float64).fill_null(float("nan"))).to_numpy())
-    columns = []
-    for column in logs.T:
+    columns = {}
+    for name in (name for name in OF_STAY if name in stays.columns):
+        column = np.log1p(stays[name].cast(pl.Float64).fill_null(float("nan")).to_numpy())
         known = column[train][~np.isnan(column[train])]
         if len(known) and known.std() > 1e-9:
-            columns.append((column - known.mean()) / known.std())
+            columns[name] = (column - known.mean()) / known.std()
+    if "hospital_hours" in columns:
+        columns.pop("follow_up_hours", None)
     if not columns:
         raise InputError(
             f"trainer.outcomes_weight: none of {', '.join(OF_STAY)} varies between the {len(train)} train stays; "
             "use outcomes_weight=0"
         )
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(list(columns.values()), axis=1).astype(np.float32)
 
 
 def _smooth(
@@ -101,13 +101,16 @@ def _smooth(
     return soft
 
 
-def _risks(cohort: Cohort, data: TrainingData, settings: TrainerSettings, seed: int, kept: Path | None) -> np.ndarray:
-    """Return the risks (N, K) of the teacher, from the file `kept` where it is."""
-    if kept and kept.is_file():
-        return np.load(kept)
-    patients = cohort.table("stays.parquet")["patient_id"].to_numpy()
-    risks = teacher_risks(data, patients, {"name": settings.teacher}, settings.teacher_folds, seed)
-    if kept:
-        with atomic_file(kept) as partial, partial.open("wb") as stream:
+def _risks(cohort: Cohort, data: TrainingData, settings: TrainerSettings, say: Callable[[str], None]) -> np.ndarray:
+    """Return the risks (N, K) of the teacher, who belongs to the cohort: trainings of all seeds have the same one."""
+    outputs = cohort.require("prepare", "clinical-lstm prepare")["outputs"]
+    spec = settings.teacher_spec
+    key = digest([spec, settings.teacher_folds, settings.weighting, outputs])
+    place = Directory(cohort.path / "teachers" / f"{spec['name']}-{key[:6]}")
+    if not place.is_done("teacher", key):
+        patients = cohort.table("stays.parquet")["patient_id"].to_numpy()
+        risks = teacher_risks(data, patients, spec, settings.teacher_folds, SEED, say)
+        with atomic_file(place.path / "risks.npy") as partial, partial.open("wb") as stream:
             np.save(stream, risks)
-    return risks
+        place.mark("teacher", key, ["risks.npy"])
+    return place.array("risks.npy")

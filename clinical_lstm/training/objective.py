@@ -17,7 +17,7 @@ class Objective(nn.Module):
     """Sums of losses over the rows of a group; the heads of auxiliary targets live here, not in the saved model.
 
         forecast:  y_t = W_f h_t + b_f     mean of every variable in the next hours
-        outcomes:  z_t = W_o h_t + b_o     log length of stay, log follow-up: the same target at every step
+        outcomes:  z_t = W_o h_t + b_o     outcomes of the whole stay (`lessons.OF_STAY`): the same at every step
 
     Source: auxiliary targets of an early-warning model, Tomasev et al., Nature 572:116-119 (2019), doi
     10.1038/s41586-019-1390-1.

@@ -56,7 +56,7 @@ def thresholds(
     """Return the operating threshold on the calibrated risk of every target, chosen on the val rows at risk.
 
     Args:
-        rule: `youden` (sensitivity + specificity) or `cinc2019` (the official utility).
+        rule: of `metrics.rules`: `youden` (sensitivity + specificity), `cinc2019` (the official utility), `min_se_ppv`.
 
     """
     val = rows.split == "val"

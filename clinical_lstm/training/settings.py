@@ -58,7 +58,7 @@ class TrainerSettings:
     smoothing_strength: float = 0.2
     smoothing_from_hours: float = 0.0
     distil_weight: float = 0.0
-    teacher: str = "gradient_boosting"
+    teacher: Any = "gradient_boosting"
     teacher_folds: int = 5
     forecast_weight: float = 0.0
     forecast_hours: float = 6.0
@@ -77,11 +77,12 @@ class TrainerSettings:
                 raise InputError(f"trainer takes no {key!r}: {closest(key, list(known))}")
             default: Any = known[key].default
             kinds = (int, float) if isinstance(default, float) else (type(default),)
-            if not isinstance(value, kinds) or isinstance(value, bool):
+            named = key == "teacher" and isinstance(value, Mapping) and "name" in value
+            if not named and (not isinstance(value, kinds) or isinstance(value, bool)):
                 raise InputError(f"trainer.{key} must be of the type of its default {default!r}, not {value!r}")
-            if value not in CHOICES.get(key, [value]):
+            if not named and value not in CHOICES.get(key, [value]):
                 raise InputError(f"trainer.{key}={value}: {closest(str(value), CHOICES[key])}")
-            if not isinstance(value, str) and value < (least := AT_LEAST.get(key, 0)):
+            if isinstance(value, (int, float)) and value < (least := AT_LEAST.get(key, 0)):
                 raise InputError(
                     f"trainer.{key}={value} must be at least {least}"
                     if least
@@ -92,6 +93,11 @@ class TrainerSettings:
             raise InputError("trainer.learning_rate must be above 0, trainer.warmup_share in 0..1")
         settings.refuse_contradictions()
         return settings
+
+    @property
+    def teacher_spec(self) -> dict[str, Any]:
+        """The teacher as a plug-in specification: a baseline's name, or its name and arguments."""
+        return {"name": self.teacher} if isinstance(self.teacher, str) else dict(self.teacher)
 
     def refuse_contradictions(self) -> None:
         """Raise InputError where two settings cannot both be meant."""
@@ -118,7 +124,7 @@ class TrainerSettings:
             raise InputError(f"trainer.swa_epochs={self.swa_epochs} is more than trainer.epochs={self.epochs}")
         if self.forecast_weight and not self.forecast_hours:
             raise InputError("trainer.forecast_weight needs trainer.forecast_hours above 0")
-        if self.distil_weight and not plugins.load("baselines", self.teacher).learns:  # type: ignore[attr-defined]
+        if self.distil_weight and not plugins.build("baselines", self.teacher_spec).learns:
             raise InputError(f"trainer.teacher={self.teacher} learns nothing: name a baseline that is fitted")
 
     def refuse_model(self, spec: Mapping[str, Any], causal: bool, proceeds: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,12 @@ from clinical_lstm.training.data import TrainingData
 
 
 def teacher_risks(
-    data: TrainingData, patients: np.ndarray, spec: Mapping[str, Any], folds: int, seed: int
+    data: TrainingData,
+    patients: np.ndarray,
+    spec: Mapping[str, Any],
+    folds: int,
+    seed: int,
+    say: Callable[[str], None] = lambda line: None,
 ) -> np.ndarray:
     """Return the teacher's out-of-fold risks q (N, K) float32 of the train rows that weigh anything; NaN elsewhere.
 
@@ -37,12 +42,13 @@ def teacher_risks(
     for k in range(data.label.shape[1]):
         target, weight = data.target[at, k], data.weight[at, k]
         for f in range(folds):
+            say(f"train: teacher {spec['name']}, target {k + 1}/{data.label.shape[1]}, fold {f + 1}/{folds}")
             taught, choosing = fold == f, (fold == (f + 1) % folds) & (weight > 0)
             fitted = ~taught & (fold != (f + 1) % folds) & (weight > 0)
             asked = taught & (weight > 0)
             if not asked.any() or not fitted.any():
                 continue
-            held = (matrix[choosing], target[choosing]) if choosing.any() else None
+            held = (matrix[choosing], target[choosing], weight[choosing]) if choosing.any() else None
             model = plugins.build("baselines", spec)
             model.fit(matrix[fitted], target[fitted], weight=weight[fitted], validation=held, seed=seed)
             risks[at[asked], k] = 1 / (1 + np.exp(-model.logits(matrix[asked])))

@@ -29,6 +29,7 @@ from clinical_lstm.artifacts import (
 )
 from clinical_lstm.batch import Scaler
 from clinical_lstm.errors import InputError
+from clinical_lstm.features.engineered import resolved
 from clinical_lstm.inference import build_model, logits
 from clinical_lstm.lookback import reach_hours
 from clinical_lstm.models.base import SequenceModel
@@ -76,7 +77,7 @@ def train(
     _ready_checkpoints(path / "checkpoints", key, resume)
     torch.manual_seed(seed)
     description, model = untrained(manifest, model_spec)
-    data, splits = _taught(cohort, model_spec, model, settings, seed, path / "checkpoints" / "teacher.npy")
+    data, splits = _taught(cohort, model_spec, model, settings, say)
     history = fit(model, data, settings, seed, path / "checkpoints", resume, say, on_epoch)
 
     shutil.rmtree(path / "done", ignore_errors=True)  # what later stages said was of the weights before
@@ -105,13 +106,12 @@ def _taught(
     model_spec: Mapping[str, Any],
     model: SequenceModel,
     settings: TrainerSettings,
-    seed: int,
-    kept: Path,
+    say: Callable[[str], None],
 ) -> tuple[TrainingData, np.ndarray]:
     """Return all that a model is taught of a cohort, and the split of every stay; refuse what it cannot learn."""
     settings.refuse_model(model_spec, model.causal, proceeds(model))
     data, splits = training_data(cohort, settings.weighting)
-    return lessons(cohort, data, settings, seed, kept), splits
+    return lessons(cohort, data, settings, say), splits
 
 
 def untrained(manifest: Mapping[str, Any], model_spec: Mapping[str, Any]) -> tuple[dict[str, Any], SequenceModel]:
@@ -121,7 +121,7 @@ def untrained(manifest: Mapping[str, Any], model_spec: Mapping[str, Any]) -> tup
         "n_static": len(manifest["statics"]),
         "targets": manifest["targets"],
     }
-    description = {"model": dict(model_spec), "sizes": sizes}
+    description = {"model": resolved(model_spec, manifest), "sizes": sizes}
     model = build_model(description)
     if not model.causal and reach_hours(manifest["task"]) is None:
         raise InputError(

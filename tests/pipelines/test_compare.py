@@ -12,11 +12,12 @@ import sys
 import mlflow
 import polars as pl
 import pytest
+from omegaconf import OmegaConf
 
 from clinical_lstm import schemas
 from clinical_lstm.artifacts import Directory, Run
 from clinical_lstm.errors import InputError
-from pipelines import compare
+from pipelines import judging
 
 SMALL = [
     *("compare", "cohort=tiny", "models=[gru,lstm]", "model.hidden=4", "trainer.batch_size=32", "runtime.threads=1"),
@@ -132,6 +133,6 @@ def test_interrupted_it_goes_on_where_it_was(project, cli, tmp_path):
 def test_a_mistake_is_told_before_any_training():
     for seeds, said in (([1, 1], "each once"), ([], "at least one seed")):
         with pytest.raises(InputError, match=said):
-            compare._seeds(seeds)
+            judging.seeds_of(OmegaConf.create({"seeds": seeds}))
     with pytest.raises(InputError, match="did you mean 'test'"):
-        compare._split("tst")
+        judging.split_of(OmegaConf.create({"evaluation": {"split": "tst"}}))

@@ -31,6 +31,41 @@ def test_a_cohort_s_name_says_source_and_task_and_follows_the_settings(composed)
     assert places.cohort_of(composed("cohort=elsewhere/mine")).path.as_posix() == "elsewhere/mine"
 
 
+def test_every_fold_has_its_override_and_a_cohort_of_its_own(composed):
+    jobs = places.folds_of(composed("cohort=c", "split.folds=3"))
+    assert list(jobs) == ["split.fold=0", "split.fold=1", "split.fold=2"]
+    assert [(job.split.fold, job.cohort) for job in jobs.values()] == [(0, "c-fold0"), (1, "c-fold1"), (2, "c-fold2")]
+    sites = places.folds_of(composed("split=folds", "folds=['split.site=A','split.site=B c']"))
+    assert [(job.split.site, job.split.fold) for job in sites.values()] == [("A", None), ("B c", None)]
+    name = places.cohort_of(composed("split=folds")).name
+    assert [job.cohort for job in sites.values()] == [f"{name}-siteA", f"{name}-siteB-c"]
+    missing = places.folds_of(composed("split=by_site", "folds=['split.site=A']"))["split.site=A"]
+    assert missing.split.site == "A" and missing.cohort.endswith("-siteA")
+    assert (
+        composed("cohort=d/c").folds is None
+        and list(places.folds_of(composed("cohort=d/c")).values())[4].cohort == "d/c-fold4"
+    )
+
+
+@pytest.mark.parametrize(
+    ("folds", "said"),
+    [
+        ("['split.fol=0']", "folds: split.fol=0: there is no 'fol': did you mean 'fold'"),
+        ("['splt.fold=0']", "there is no 'splt': did you mean 'split'"),
+        ("['split.fold.x=0']", "there is no 'x': there are: none"),
+        ("['model.hidden=3']", "there is no 'model'"),
+        ("['split.fold=0','split.fold=0']", "name each fold once"),
+        ("[0,1]", "folds: '0' is no KEY=VALUE"),
+        ("['split=folds']", "'split=folds' is no KEY=VALUE of a dotted key"),
+        ("3", "folds=3: give a list"),
+        ("[]", r"folds=\[\]: give a list"),
+    ],
+)
+def test_a_fold_that_changes_no_cohort_is_refused(composed, folds, said):
+    with pytest.raises(InputError, match=said):
+        places.folds_of(composed(f"folds={folds}"))
+
+
 def test_a_run_s_name_follows_model_trainer_and_seed(composed):
     cohort = places.cohort_of(composed("cohort=c"))
     names = {

@@ -20,6 +20,8 @@ SMALLER = {
     "train": TRAINER,
     "transport": ["evaluation.replicates=5", "baseline=[elapsed_time]", *TRAINER,
                   "split.fractions={train: 0.4, val: 0.2, calib: 0.2, test: 0.2}"],
+    "crossvalidate": ["evaluation.replicates=5", "baseline=[elapsed_time]", "blend=[elapsed_time]", "seeds=[1]",
+                      "split.folds=2", "split.fractions={train: 0.4, val: 0.2, calib: 0.2, test: 0.2}", *TRAINER],
     "compare": ["evaluation.replicates=5", "baseline=[elapsed_time]", *TRAINER],
     "sweep": ["sweep.trials=1", "trainer.epochs=1", "runtime.threads=1", "tracking=none"],
     "evaluate": ["evaluation.replicates=5", "baseline=[elapsed_time]", "tracking=none"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -66,3 +67,27 @@ def test_recipe_runs_to_its_report(recipe, places, cli, tmp_path):
     told = cli(tmp_path, "labels", f"cohort={cohort}", f"stay={stay[1]}")
     assert told.returncode == 0, told.stderr
     assert "episode(s): " in told.stdout
+
+
+def test_record_of_2012_is_made_by_one_command(places, cli, tmp_path):
+    """Two of the fixed splits, on a part of set a; a smaller net and fewer trees."""
+    root = places["p12_onset"][0]
+    smaller = [
+        "folds=[split.column=split1,split.column=split2]", "seeds=[1,2]", "model.hidden=8", "trainer.epochs=2",
+        "task.min_events=1", "split.fractions={train: 0.7, val: 0.0, calib: 0.3, test: 0.0}", "evaluation.replicates=5",
+        "baseline.gradient_boosting.max_rounds=20", "trainer.teacher_folds=3", "tracking=none",
+    ]  # fmt: skip
+    done = cli(tmp_path, "crossvalidate", "experiment=p12_record", root, *smaller, "out=made")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pl.read_parquet(tmp_path / "made" / "crossvalidation.parquet")
+    assert {"model seed 1", "model seed 2", "ensemble", "gradient_boosting", "blend"} <= set(table["predictor"])
+    areas = table.filter(pl.col("metric") == "auroc", pl.col("predictor").is_in(["ensemble", "gradient_boosting"]))
+    assert (areas.filter(subset="mean_of_folds")["value"] > 0.6).all()
+    tested = [table.filter(subset=f"split.column=split{k}", metric="auroc")["n_stays"][0] for k in (1, 2)]
+    assert all(100 < stays < 200 for stays in tested), "a tenth of the stays"
+    for k in (1, 2):
+        cohort = next((tmp_path / "artifacts" / "cohorts").glob(f"*split{k}"))
+        manifest = json.loads((cohort / "manifest.json").read_text())
+        assert manifest["split"]["column"] == f"split{k}" and manifest["task"]["step_hours"] == 2.0
+        assert manifest["funnel"][1]["step"] == "in the split table"
+        assert manifest["splits"]["calib"]["stays"] > 200

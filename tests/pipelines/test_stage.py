@@ -69,3 +69,16 @@ def test_a_misspelt_option_in_a_list_is_refused_with_the_close_one(argument):
     with pytest.raises(InputError, match="there is no complication=hypotensio: did you mean 'hypotension'"):
         stage._checked("prepare", [argument])
     assert stage._checked("prepare", ["complication=[hypotension, aki_kdigo]"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "passed"),
+    [
+        ("folds=[split.fold=0,split.site=A b]", "folds=['split.fold=0','split.site=A b']"),
+        ("folds=[split.site=A, split.site=B]", "folds=['split.site=A','split.site=B']"),
+        ("folds=['split.site=A']", "folds=['split.site=A']"),
+        ("folds=null", "folds=null"),
+    ],
+)
+def test_folds_need_no_quotes_within_quotes(argument, passed):
+    assert stage._checked("crossvalidate", [argument]) == [passed]

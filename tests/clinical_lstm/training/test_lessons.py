@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from clinical_lstm.artifacts import Cohort
 from clinical_lstm.errors import InputError
 from clinical_lstm.training.data import TrainingData, training_data
-from clinical_lstm.training.lessons import landmarks, lessons, stay_outcomes
+from clinical_lstm.training.lessons import OF_STAY, landmarks, lessons, stay_outcomes
 from clinical_lstm.training.outcomes import Outcomes, outcomes
 from clinical_lstm.training.settings import TrainerSettings
 from clinical_lstm.training.smoothing import soft_label
@@ -26,7 +27,7 @@ def data(tiny_cohort: Cohort) -> TrainingData:
 
 
 def test_the_default_teaches_nothing_more(tiny_cohort: Cohort, data: TrainingData) -> None:
-    assert lessons(tiny_cohort, data, TrainerSettings(), 1) is data
+    assert lessons(tiny_cohort, data, TrainerSettings()) is data
 
 
 def test_landmarks_are_hours_until_event_or_censoring() -> None:
@@ -42,7 +43,7 @@ def test_landmarks_are_hours_until_event_or_censoring() -> None:
 
 
 def test_survival_teaches_landmarks_that_agree_with_the_labels(tiny_cohort: Cohort, data: TrainingData) -> None:
-    marks = lessons(tiny_cohort, data, TrainerSettings(loss="survival"), 1).landmarks
+    marks = lessons(tiny_cohort, data, TrainerSettings(loss="survival")).landmarks
     assert marks is not None
     judged = (data.label[:, 0] >= 0) & (marks.hours[:, 0] > 0)
     assert np.array_equal(marks.event[judged, 0], data.label[judged, 0] == 1)
@@ -52,7 +53,7 @@ def test_survival_teaches_landmarks_that_agree_with_the_labels(tiny_cohort: Coho
 
 def test_smoothing_softens_what_is_learnt_and_not_what_is_judged(tiny_cohort: Cohort, data: TrainingData) -> None:
     settings = TrainerSettings(smoothing="exponential", smoothing_strength=0.1)
-    soft = lessons(tiny_cohort, data, settings, 1)
+    soft = lessons(tiny_cohort, data, settings)
     assert soft.target is data.target and soft.taught is not None
     until = outcomes(tiny_cohort, data.tensors).until_onset[:, 0]
     after = (data.label[:, 0] == 1) & np.isinf(until)
@@ -62,19 +63,26 @@ def test_smoothing_softens_what_is_learnt_and_not_what_is_judged(tiny_cohort: Co
     assert (soft.taught[(data.label[:, 0] == 0) & (until < 11), 0] > 0).all()
 
 
-def test_distillation_mixes_the_teacher_into_the_train_rows(
-    tiny_cohort: Cohort, data: TrainingData, tmp_path: Path
-) -> None:
-    kept = tmp_path / "teacher.npy"
-    taught = lessons(tiny_cohort, data, TrainerSettings(**TEACHER), 1, kept).taught
+@pytest.fixture
+def own_cohort(tiny_cohort: Cohort, tmp_path: Path) -> Cohort:
+    """A copy that a test may write teachers into."""
+    return Cohort(shutil.copytree(tiny_cohort.path, tmp_path / "tiny", ignore=shutil.ignore_patterns("teachers")))
+
+
+def test_distillation_mixes_the_teacher_into_the_train_rows(own_cohort: Cohort, data: TrainingData) -> None:
+    taught = lessons(own_cohort, data, TrainerSettings(**TEACHER)).taught
+    (kept,) = own_cohort.path.glob("teachers/*/risks.npy")
     risks = np.load(kept)
     known = ~np.isnan(risks)
     assert known.any() and not known.all()
     assert taught is not None and np.allclose(taught[known], 0.75 * data.target[known] + 0.25 * risks[known])
     assert np.array_equal(taught[~known], data.target[~known])
+    made = kept.stat().st_mtime_ns
+    again = lessons(own_cohort, data, TrainerSettings(**TEACHER)).taught
+    assert again is not None and np.array_equal(again, taught) and kept.stat().st_mtime_ns == made, "made once"
     np.save(kept, np.where(known, 0.5, np.nan))
-    again = lessons(tiny_cohort, data, TrainerSettings(**TEACHER), 1, kept).taught
-    assert again is not None and np.allclose(again[known], 0.75 * data.target[known] + 0.125), "it is read, not made"
+    repaired = lessons(own_cohort, data, TrainerSettings(**TEACHER)).taught
+    assert repaired is not None and np.array_equal(repaired, taught), "what was altered is made again"
 
 
 def test_outcomes_of_stays_are_standardised_on_train() -> None:
@@ -88,10 +96,41 @@ def test_outcomes_of_stays_are_standardised_on_train() -> None:
         stay_outcomes(alike, np.array([0, 1, 2]))
 
 
-def test_labels_of_other_splits_teach_nothing(tiny_cohort: Cohort, data: TrainingData) -> None:
+def test_outcomes_that_a_source_states_are_taught_and_the_end_of_the_stay_once() -> None:
+    stays = pl.DataFrame(
+        {
+            "length_hours": [48.0] * 4,
+            "follow_up_hours": [48.0, 72.0, 96.0, 48.0],
+            "hospital_hours": [24.0, 72.0, 96.0, None],
+            "survival_hours": [8766.0, 72.0, 8766.0, 100.0],
+            "saps_points": [3.0, 9.0, 27.0, 81.0],
+            "sofa_points": pl.Series([None] * 4, dtype=pl.Float64),
+        }
+    )
+    found = stay_outcomes(stays, np.array([0, 1, 2]))
+    assert found.shape == (4, 3), "hospital, survival, SAPS-I"
+    assert np.isnan(found).nonzero() == (np.array([3]), np.array([0]))
+    whole = np.log1p([24.0, 72.0, 96.0])
+    assert np.allclose(found[:3, 0], (whole - whole.mean()) / whole.std())
+    again = stay_outcomes(stays.drop("hospital_hours"), np.array([0, 1, 2]))
+    assert np.allclose(again[3, 0], again[0, 0]), "the follow-up stands in where there is nothing better"
+
+
+def test_outcomes_outside_train_change_nothing_inside() -> None:
+    draw = np.random.default_rng(0)
+    stays = pl.DataFrame({name: draw.uniform(1, 99, 30) for name in OF_STAY})
+    train = np.arange(20)
+    other = stays.with_columns(pl.when(pl.int_range(30) < 20).then(pl.all()).otherwise(pl.all() * 7))
+    one, two = stay_outcomes(stays, train), stay_outcomes(other, train)
+    assert np.array_equal(one[train], two[train]) and not np.array_equal(one, two)
+
+
+def test_labels_of_other_splits_teach_nothing(own_cohort: Cohort, data: TrainingData) -> None:
     is_train = np.repeat(np.isin(np.arange(len(data.tensors.lengths)), data.train), data.tensors.lengths)
     other = replace(data, target=np.where(is_train[:, None], data.target, 1 - data.target))
     settings = TrainerSettings(**TEACHER)
-    first, second = (lessons(tiny_cohort, one, settings, 1).taught for one in (data, other))
+    first = lessons(own_cohort, data, settings).taught
+    shutil.rmtree(own_cohort.path / "teachers")
+    second = lessons(own_cohort, other, settings).taught
     assert first is not None and second is not None
     assert np.array_equal(first[is_train], second[is_train])

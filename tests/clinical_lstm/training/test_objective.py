@@ -42,7 +42,7 @@ def test_the_default_is_the_cross_entropy_of_the_models_own_logits(data: Trainin
 
 def test_survival_sums_the_landmarks_written_out(tiny_cohort: Cohort, data: TrainingData) -> None:
     settings = TrainerSettings(loss="survival")
-    data = lessons(tiny_cohort, data, settings, 1)
+    data = lessons(tiny_cohort, data, settings)
     model, group = model_of(data, "hazard"), group_of(data)
     main, _ = Objective(settings, model, data)(model, group)
     hazards = torch.sigmoid(model.head.hazards(model.hidden(group.batch))).detach().double()
@@ -58,7 +58,7 @@ def test_survival_sums_the_landmarks_written_out(tiny_cohort: Cohort, data: Trai
 
 def test_auxiliary_losses_are_weighted_and_reach_the_model(tiny_cohort: Cohort, data: TrainingData) -> None:
     settings = TrainerSettings(forecast_weight=0.5, outcomes_weight=0.25)
-    data = lessons(tiny_cohort, data, settings, 1)
+    data = lessons(tiny_cohort, data, settings)
     model, group = model_of(data), group_of(data, 6.0)
     objective = Objective(settings, model, data)
     main, beside = objective(model, group)
@@ -78,7 +78,7 @@ def test_auxiliary_losses_are_weighted_and_reach_the_model(tiny_cohort: Cohort, 
 def test_outcomes_stand_at_every_step_of_their_stay_and_not_in_the_padding(
     tiny_cohort: Cohort, data: TrainingData
 ) -> None:
-    data = lessons(tiny_cohort, data, TrainerSettings(outcomes_weight=0.1), 1)
+    data = lessons(tiny_cohort, data, TrainerSettings(outcomes_weight=0.1))
     group = group_of(data)
     known = group.more["outcomes_known"][:, :, 0].numpy()
     lengths = data.tensors.lengths[data.train[:10]]
