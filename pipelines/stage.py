@@ -45,10 +45,10 @@ def groups() -> dict[str, list[str]]:
 
 def launch(stage: str, arguments: list[str]) -> int:
     """Run one stage with Hydra overrides and return the exit status: 0, 2 (a mistake), 130 (interrupted)."""
-    if "--help" in arguments or "-h" in arguments:
-        print(help_text(stage))
-        return 0
     try:
+        if "--help" in arguments or "-h" in arguments:
+            print(help_text(stage), flush=True)
+            return 0
         return _compose_and_call(stage, _checked(stage, arguments))
     except InputError as fault:
         print(f"clinical-lstm {stage}: {fault}", file=sys.stderr)

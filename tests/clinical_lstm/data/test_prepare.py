@@ -195,7 +195,8 @@ def test_second_run_in_another_folder_gives_the_same_bits(
     source = PhysioNet2019(str(tiny_source), shard_stays=100)
     path = tmp_path / "elsewhere" / "tiny"
     again = prepare(source, task, {"fractions": FRACTIONS}, path, "tiny", {}, say=lambda line: None)
-    assert _hashes(again) == _hashes(tiny_cohort)
+    made = {name: digest for name, digest in _hashes(tiny_cohort).items() if not name.startswith("teachers/")}
+    assert _hashes(again) == made, "teachers are of trainings that other tests ran on the shared cohort"
 
 
 def test_shard_size_changes_no_number(tiny_source: Path, tiny_cohort: Cohort, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def part_of(batch: Batch, begin: int, end: int) -> Batch:
 
 
 def test_the_blocks_are_those_that_the_configuration_names() -> None:
-    assert BLOCKS == ["changes", "counts", "pressures", "ratios", "severity", "windows"]
+    assert BLOCKS == ["changes", "counts", "ratios", "severity", "windows"]
 
 
 # --- the same in any company ------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ HERE = Vocabulary(("heart_rate", "lactate"), ("male",), 1.0)
 @pytest.mark.parametrize(
     ("blocks", "said"),
     [
-        ([], "engineered=[] names no block; there are changes, counts, pressures, ratios, severity, windows"),
+        ([], "engineered=[] names no block; there are changes, counts, ratios, severity, windows"),
         (["windws"], "there is no features/windws: did you mean 'windows'"),
         ("windows", "engineered=windows must be a list of names, of changes, counts"),
         ([1], "engineered=[1] must be a list of names"),

@@ -1,0 +1,110 @@
+"""What each ingredient of a recipe is worth, judged on val, as Markdown.
+
+python reports/benchmarks/ablations.py EXPERIMENT COHORT [variants=N] [KEY=VALUE ...]
+
+Trains the recipe and one variant after the other on a cohort that is there, all with one seed (runs that are there are
+not trained again), and judges all on the same val rows: paired differences from the recipe, patients resampled. The
+test split is not touched. Further settings go to every training, e.g. model.hidden=64 for a quicker table; `variants`
+stops after so many.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+from machine import describe
+
+BLOCKS = ["windows", "changes", "counts", "ratios", "severity"]
+OTHER = ["~model.encoder_dropout"]  # residual_lstm alone takes it
+VARIANTS = {
+    "without engineered inputs": ["model.inputs.engineered=[]"],
+    "without a teacher": ["trainer.distil_weight=0.0"],
+    "without masks": ["model.inputs.mask=false"],
+    "without times since": ["model.inputs.delta=false"],
+    "without masks, times, counts": ["model.inputs.observation_process=false"],
+    "without variable dropout": ["model.inputs.variable_dropout=0.0"],
+    "quantile encoding of values": ["model/inputs=piecewise"],
+    "per-variable embedding": ["model/inputs=embedding"],
+    "decay": ["model.inputs.decay=true"],
+    "statics as initial state": ["model.inputs.static=state"],
+    "auxiliary forecast": ["trainer.forecast_weight=0.1"],
+    "average of weights": ["trainer.ema_decay=0.99"],
+    "plain LSTM": ["model=lstm", *OTHER],
+    "GRU": ["model=gru", *OTHER],
+    "LSTM with attention": ["model=attention_lstm", *OTHER],
+    "sLSTM": ["model=slstm", *OTHER],
+    "mLSTM": ["model=mlstm", *OTHER],
+    "engineered inputs in 4 bins": ["model.inputs.engineered_bins=4"],
+    "32 bits": ["trainer.precision=32-true"],
+    **{f"without {one}": [f"model.inputs.engineered=[{','.join(b for b in BLOCKS if b != one)}]"] for one in BLOCKS},
+    "without hours and counts": [
+        "model.inputs.hours=false",
+        "model.inputs.engineered=[windows,changes,ratios,severity]",
+    ],
+    "uniform weights": ["trainer.weighting=uniform"],
+    "uniform weights, labels smoothed": ["trainer.weighting=uniform", "trainer.smoothing=exponential"],
+    "seed 2": ["seed=2"],
+}
+METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "utility_cinc2019": "utility", "utility_pre_onset": "before onset"}
+
+
+def main(experiment: str, cohort: str, *given: str) -> None:
+    """Train, judge and print."""
+    wanted = next((int(item.split("=")[1]) for item in given if item.startswith("variants=")), len(VARIANTS))
+    given = tuple(item for item in given if not item.startswith("variants="))
+    runs = {"the recipe": _trained(experiment, cohort, given)}
+    for name, overrides in list(VARIANTS.items())[:wanted]:
+        runs[name] = _trained(experiment, cohort, [*overrides, *given])
+    place = Path("artifacts/comparisons") / f"ablations-{cohort}"
+    listed = ",".join(run.name for run in runs.values())
+    _call("evaluate", f"run=[{listed}]", "evaluation.split=val", "evaluation.subgroups=[]", f"out={place}")
+    table = pl.read_parquet(place / "scores.parquet").filter(subset="all")
+    first = table.row(0, named=True)
+    print(
+        f"\n{experiment} {' '.join(given)}, {cohort}, val: {first['n_stays']:,} stays, {first['n_rows']:,} rows, "
+        f"{first['n_positives'] / first['n_rows']:.2%} positive; {describe()}\n"
+    )
+    print(f"| variant | {' | '.join(METRICS.values())} | seconds |\n|---|{'---|' * (len(METRICS) + 1)}")
+    values = {(row["predictor"], row["metric"]): row for row in table.iter_rows(named=True)}
+    for name, run in runs.items():
+        whom = run.name if name == "the recipe" else f"{runs['the recipe'].name} - {run.name}"
+        cells = [_cell(values.get((whom, metric)), name != "the recipe") for metric in METRICS]
+        seconds = pl.read_json(run / "timing.json")["train_seconds"][0]
+        print(f"| {name} | {' | '.join(cells)} | {seconds:.0f} |")
+
+
+def _trained(experiment: str, cohort: str, overrides: list[str] | tuple[str, ...]) -> Path:
+    told = _call("train", f"experiment={experiment}", f"cohort={cohort}", "tracking=none", *overrides)
+    line = next(line for line in told.splitlines() if "artifacts/runs/" in line)
+    return Path(next(word for word in line.split() if "artifacts/runs/" in word).rstrip(";,"))
+
+
+def _call(stage: str, *arguments: str) -> str:
+    """Run a stage, its lines on the terminal too; raise where it fails."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipelines", stage, *arguments], stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        lines = []
+        for line in running.stdout:
+            lines.append(line)
+            print(line, end="", file=sys.stderr)
+    if running.returncode:
+        raise SystemExit(f"{stage} {' '.join(arguments)} failed")
+    return "".join(lines)
+
+
+def _cell(row: dict | None, is_difference: bool) -> str:
+    """Return a value, or what the variant gains over the recipe, with its interval."""
+    if row is None or row["value"] is None:
+        return ""
+    if not is_difference:
+        return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+    return f"{-row['value']:+.3f} ({-row['high']:+.3f} to {-row['low']:+.3f})"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
