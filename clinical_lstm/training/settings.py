@@ -77,7 +77,9 @@ class TrainerSettings:
                 raise InputError(f"trainer takes no {key!r}: {closest(key, list(known))}")
             default: Any = known[key].default
             kinds = (int, float) if isinstance(default, float) else (type(default),)
-            named = key == "teacher" and isinstance(value, Mapping) and "name" in value
+            named = key == "teacher" and isinstance(value, Mapping)
+            if named and "name" not in value:
+                raise InputError("trainer.teacher: say which baseline, trainer.teacher.name=NAME, beside its settings")
             if not named and (not isinstance(value, kinds) or isinstance(value, bool)):
                 raise InputError(f"trainer.{key} must be of the type of its default {default!r}, not {value!r}")
             if not named and value not in CHOICES.get(key, [value]):

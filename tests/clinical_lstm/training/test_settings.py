@@ -22,6 +22,7 @@ from clinical_lstm.training.settings import TrainerSettings
         ({"distil_weight": 1.5}, "0..1"),
         ({"distil_weight": 0.5, "teacher": "gradient_bosting"}, "did you mean 'gradient_boosting'"),
         ({"distil_weight": 0.5, "teacher": "news2"}, "learns nothing"),
+        ({"distil_weight": 0.5, "teacher": {"leaves": 3}}, "trainer.teacher.name"),
         ({"teacher_folds": 2}, "at least 3"),
         ({"ema_decay": 1.0}, "below 1"),
         ({"ema_decay": 0.9, "swa_epochs": 2}, "choose one"),
