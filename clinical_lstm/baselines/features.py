@@ -1,8 +1,8 @@
 """Rows for tables: what a clinician would read off the chart at each step, as one row of numbers.
 
 A matrix is named by what it holds: `window`, or `step+windows+counts`, the numbers of the step and then blocks of
-`clinical_lstm.features`, the same that a network sees. All windows are (t - w, t] in real hours. Strictly causal; never
-the outcome, never padding.
+`clinical_lstm.features`, the same that a network sees; `step_timeless` leaves the hours since admission out. All windows
+are (t - w, t] in real hours. Strictly causal; never the outcome, never padding.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ STATISTICS = [
     "change_6h",
 ]
 PROCESS = {"log_hours_since", "measured", "log_count", "log_count_12h"}  # when and how often, whatever the value
+TIMELESS = "_timeless"
 STEP = ["last", "log_hours_since", "measured"]  # what is known of a variable without a window
 STEPS_AT_ONCE = 32_768
 SECONDS = 3600  # windows are compared in whole seconds: exact, whatever the batch mates
@@ -44,8 +45,10 @@ def feature_names(which: str, variables: Sequence[str], statics: Sequence[str]) 
     ['lactate:change_6h', 'age', 'hours']
     >>> feature_names("last", ["lactate"], ["age"])
     ['lactate:last']
+    >>> feature_names("step_timeless", ["lactate"], ["age"])[-2:]
+    ['lactate:measured', 'age']
     """
-    _check(which)
+    which, clock = _kind(which)
     listed = {
         "elapsed": [],
         "last": ["last"],
@@ -55,7 +58,7 @@ def feature_names(which: str, variables: Sequence[str], statics: Sequence[str]) 
         "window_values": [name for name in STATISTICS if name not in PROCESS],
     }[which]
     columns = [f"{name}:{statistic}" for statistic in listed for name in variables]
-    return {"elapsed": ["hours"], "last": columns}.get(which, [*columns, *statics, "hours"])
+    return {"elapsed": ["hours"], "last": columns}.get(which, [*columns, *statics, *["hours"] * clock])
 
 
 def elapsed(batch: Batch) -> np.ndarray:
@@ -134,8 +137,8 @@ def row_matrix(
 
     Sequences of like length are assembled together, at most `chunk` at once, so that little is padded.
     """
-    which, *blocks = which.split("+")
-    _check(which)
+    named, *blocks = which.split("+")
+    which, _ = _kind(named)
     rows = seen.of(np.asarray(stays, dtype=np.int64))
     _, _, answered = seen.answered(rows)  # (R,)
     if which == "elapsed" and not blocks:  # the clock needs no window
@@ -143,7 +146,7 @@ def row_matrix(
     engineered = _engineered(blocks, seen, scaler, observation_process=not which.endswith("_values"))
     place = np.empty(len(seen.hours), np.int64)
     place[answered] = np.arange(len(answered))
-    own = len(feature_names(which, scaler.variables, scaler.statics))
+    own = len(feature_names(named, scaler.variables, scaler.statics))  # the hours, the last of all, or without them
     matrix = np.empty((len(answered), own + (engineered.width if engineered else 0)), np.float32)
     lengths = seen.lengths[rows]
     order = np.argsort(lengths, kind="stable")
@@ -155,23 +158,23 @@ def row_matrix(
         part = rows[order[at : at + max(fits, 1)]]
         row, step, flat = seen.answered(part)
         batch = assemble(seen, part, scaler)
-        matrix[place[flat], :own] = MATRICES[which](batch)[row, step]
+        matrix[place[flat], :own] = MATRICES[which](batch)[row, step, :own]
         if engineered:
             matrix[place[flat], own:] = engineered.matrix(batch)[row, step]
         at += len(part)
     return matrix
 
 
-def matrix_of(blocks: Sequence[str], observation_process: bool) -> str:
+def matrix_of(blocks: Sequence[str], observation_process: bool, hours: bool) -> str:
     """Return the name of the matrix of a learning baseline: window statistics, or a step with engineered blocks.
 
-    >>> matrix_of([], True), matrix_of(["windows", "counts"], False)
-    ('window', 'step_values+windows+counts')
+    >>> matrix_of([], True, True), matrix_of(["windows", "counts"], False, False)
+    ('window', 'step_values_timeless+windows+counts')
     """
     if isinstance(blocks, str):
         raise InputError(f"engineered={blocks} must be a list of blocks, [{blocks}]")
-    which = "+".join(["step", *blocks]) if blocks else "window"
-    return which if observation_process else which.replace(which.split("+")[0], f"{which.split('+')[0]}_values", 1)
+    stem = "step" if blocks else "window"
+    return "+".join([stem + "_values" * (not observation_process) + TIMELESS * (not hours), *blocks])
 
 
 def _engineered(blocks: Sequence[str], seen: Sequences, scaler: Scaler, observation_process: bool) -> Engineered | None:
@@ -186,9 +189,12 @@ def _engineered(blocks: Sequence[str], seen: Sequences, scaler: Scaler, observat
     return made
 
 
-def _check(which: str) -> None:
+def _kind(name: str) -> tuple[str, bool]:
+    """Return the key of `MATRICES` in a name, and whether the hours since admission belong to it."""
+    which = name.removesuffix(TIMELESS)
     if which not in MATRICES:
         raise InputError(f"there is no matrix of rows {which!r}: {closest(which, list(MATRICES))}")
+    return which, which == name
 
 
 def _window_begins(batch: Batch, window_hours: int) -> np.ndarray:

@@ -17,7 +17,8 @@ class GradientBoosting(Baseline):
     Boosting stops when `patience` rounds have not lowered the log loss of the validation rows (other patients; never a
     random split of rows, which would share patients); without them it runs `rounds_without_validation` rounds. It fits
     to at most `max_rows` rows: all positives, and negatives at random that weigh more. Without `observation_process` no
-    column tells whether, when or how often something was measured, and unknown values are the train median.
+    column tells whether, when or how often something was measured, and unknown values are the train median; without
+    `hours` none is the time since admission.
     Source: Ke et al., NeurIPS 2017 (LightGBM), the algorithm that scikit-learn implements.
     """
 
@@ -36,9 +37,10 @@ class GradientBoosting(Baseline):
         rounds_without_validation: int = 100,
         max_rows: int = 150_000,
         observation_process: bool = True,
+        hours: bool = True,
         engineered: Sequence[str] = (),
     ) -> None:
-        self.features = matrix_of(engineered, observation_process)
+        self.features = matrix_of(engineered, observation_process, hours)
         self.patience, self.max_rows, self.max_rounds = patience, max_rows, max_rounds
         self.rounds_without_validation = rounds_without_validation
         self.settings = {

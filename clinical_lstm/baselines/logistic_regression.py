@@ -19,7 +19,8 @@ class LogisticRegression(Baseline):
 
     It fits to at most `max_rows` rows (all positives, negatives at random that weigh more): hundreds of thousands of
     hourly rows of few patients carry little more. Without validation rows the middle `strengths` (C) is taken, without
-    `observation_process` no column that tells whether, when or how often something was measured.
+    `observation_process` no column that tells whether, when or how often something was measured, without `hours` none
+    that is the time since admission.
     """
 
     features = "window"
@@ -30,9 +31,10 @@ class LogisticRegression(Baseline):
         max_rows: int = 200_000,
         max_iter: int = 200,
         observation_process: bool = True,
+        hours: bool = True,
         engineered: Sequence[str] = (),
     ) -> None:
-        self.features = matrix_of(engineered, observation_process)
+        self.features = matrix_of(engineered, observation_process, hours)
         self.strengths, self.max_rows, self.max_iter = sorted(strengths), max_rows, max_iter
 
     def _fit(

@@ -201,7 +201,7 @@ def test_without_the_process_a_step_is_its_values_at_the_train_median_where_unkn
 @pytest.mark.parametrize("chunk", [1, 2, 512])
 def test_engineered_columns_stand_behind_those_of_the_step(chunk: int, process: bool) -> None:
     ragged, stays = _ragged([20, 31, 1, 9, 14]), [4, 1, 0, 2]
-    which = f.matrix_of(BLOCKS, process)
+    which = f.matrix_of(BLOCKS, process, True)
     rows = f.row_matrix(ragged, stays, CLINICAL, which, chunk=chunk)
     own = f.row_matrix(ragged, stays, CLINICAL, which.split("+")[0])
     assert np.array_equal(rows[:, : own.shape[1]], own, equal_nan=True)
@@ -214,10 +214,21 @@ def test_engineered_columns_stand_behind_those_of_the_step(chunk: int, process: 
 
 
 def test_a_matrix_is_named_by_what_it_holds() -> None:
-    assert [f.matrix_of([], process) for process in (True, False)] == ["window", "window_values"]
-    assert f.matrix_of(["counts"], True) == "step+counts"
+    assert [f.matrix_of([], process, True) for process in (True, False)] == ["window", "window_values"]
+    assert f.matrix_of(["counts"], True, hours=False) == "step_timeless+counts"
     with pytest.raises(InputError, match=r"engineered=windows must be a list of blocks, \[windows\]"):
-        f.matrix_of("windows", True)
+        f.matrix_of("windows", True, True)
+
+
+@pytest.mark.parametrize("stem", ["step", "step_values", "window", "window_values"])
+def test_a_matrix_without_the_hours_is_the_same_but_for_them(stem: str) -> None:
+    ragged, stays = _ragged([20, 31, 1]), [2, 0, 1]
+    whole, timeless = (f.row_matrix(ragged, stays, CLINICAL, f"{stem}{end}") for end in ("", "_timeless"))
+    names, rest = (f.feature_names(f"{stem}{end}", CLINICAL.variables, CLINICAL.statics) for end in ("", "_timeless"))
+    assert names == [*rest, "hours"]
+    assert np.array_equal(timeless, whole[:, :-1], equal_nan=True)
+    blocks = f.row_matrix(ragged, stays, CLINICAL, f"{stem}_timeless+windows")
+    assert np.array_equal(blocks[:, : len(rest)], timeless, equal_nan=True)
 
 
 @pytest.mark.parametrize(
