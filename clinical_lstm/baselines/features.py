@@ -1,7 +1,7 @@
 """Rows for tables: what a clinician would read off the chart at each step, as one row of numbers.
 
 A matrix is named by what it holds: `window`, or `step+windows+counts`, the numbers of the step and then blocks of
-`clinical_lstm.features`, the same that a network sees; `step_timeless` leaves the hours since admission out. All windows
+`clinical_lstm.features`, the same that a network sees; `step_timeless` has no hours since admission. All windows
 are (t - w, t] in real hours. Strictly causal; never the outcome, never padding.
 """
 
