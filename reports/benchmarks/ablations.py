@@ -37,7 +37,7 @@ VARIANTS = {
     "LSTM with attention": ["model=attention_lstm", *OTHER],
     "sLSTM": ["model=slstm", *OTHER],
     "mLSTM": ["model=mlstm", *OTHER],
-    "engineered inputs in 4 bins": ["model.inputs.engineered_bins=4"],
+    "engineered inputs as they are, no bins": ["model.inputs.engineered_bins=1"],
     "32 bits": ["trainer.precision=32-true"],
     **{f"without {one}": [f"model.inputs.engineered=[{','.join(b for b in BLOCKS if b != one)}]"] for one in BLOCKS},
     "without hours and counts": [
