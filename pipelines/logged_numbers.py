@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ def log_scores(client: MlflowClient, run_id: str, run: Run) -> None:
     for row in scores.iter_rows(named=True):
         target = f"{row['complication']}_{row['horizon_hours']:g}h/" if several else ""
         subset = "" if row["subset"] == "all" else "/" + row["subset"].replace("=", "_")
-        name = f"test/{target}{row['predictor'].replace(' ', '')}{subset}/{row['metric']}"
+        name = accepted(f"test/{target}{row['predictor'].replace(' ', '')}{subset}/{row['metric']}")
         name = name.replace("test/model/", "test/")
         bounds = [("_low", row["low"]), ("_high", row["high"])] if not subset else []
         values = [(name + ending, value) for ending, value in [("", row["value"]), *bounds]]
@@ -48,6 +49,16 @@ def log_checks(client: MlflowClient, run_id: str, run: Run) -> None:
     numbers = {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
     metrics = [Metric(f"explain/{name}", value, now, 0) for name, value in numbers.items() if math.isfinite(value)]
     client.log_batch(run_id, metrics=metrics[:1000])
+
+
+def accepted(name: str) -> str:
+    """Return a name with what MLflow refuses in the name of a metric written otherwise; ages, units and sites hold it.
+
+    >>> accepted("test/age_<45/auroc"), accepted("test/age_80+/auroc"), accepted("test/site_St. Mary's (1)/auroc")
+    ('test/age_below_45/auroc', 'test/age_80_and_above/auroc', 'test/site_St. Mary_s _1_/auroc')
+    """
+    name = name.replace("<", "below_").replace(">=", "from_").replace(">", "above_").replace("+", "_and_above")
+    return re.sub(r"[^\w\-.:/ ]", "_", name)
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:

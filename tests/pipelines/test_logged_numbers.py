@@ -6,6 +6,7 @@ import mlflow
 import pytest
 
 from clinical_lstm.artifacts import Run, read_json
+from pipelines.logged_numbers import accepted
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +28,14 @@ def test_checks_of_explanations_are_metrics(project, logged):
     checks = Run(project / "artifacts/runs/tiny").json("checks.json")
     assert logged["explain/n"] == checks["n"] > 0
     assert {name for name in logged if name.startswith("explain/")} >= {"explain/max_gap", "explain/n_explained"}
+
+
+def test_mlflow_takes_the_figures_of_any_subgroup(tmp_path):
+    """One name that it refuses would cost a run all its figures."""
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = client.create_run(client.create_experiment("subgroups")).info.run_id
+    levels = ["age_<45", "age_80+", "bmi_>=30 kg/m²", "site_St. Mary's (north), №1", "site_Hôpital #2; α&β"]
+    names = [accepted(f"test/{level}/auroc") for level in levels]
+    for number, name in enumerate(names):
+        client.log_metric(run, name, number)
+    assert client.get_run(run).data.metrics == {name: number for number, name in enumerate(names)}
