@@ -57,7 +57,7 @@ class ExpectedGradients:
         nodes: int = 4,
         min_depth: int = 3,
         max_depth: int = 16,
-        max_evaluations: int = 1000,
+        max_evaluations: int = 4000,
         batch_steps: int = 3072,
     ) -> None:
         if references < 1 or seed < 0:

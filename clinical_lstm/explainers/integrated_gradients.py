@@ -60,7 +60,7 @@ class IntegratedGradients:
         nodes: int = 4,
         min_depth: int = 3,
         max_depth: int = 16,
-        max_evaluations: int = 1000,
+        max_evaluations: int = 4000,
         batch_steps: int = 3072,
     ) -> None:
         if baseline not in BASELINES:
