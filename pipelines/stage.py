@@ -66,7 +66,8 @@ def help_text(stage: str) -> str:
     lines += [f"  {group:12} {', '.join(options[group])}" for group in own]
     plain = [key for key in [*keys, "runtime"] if key not in options]
     lines += ["", "Keys and defaults:"] + [f"  {line}" for line in _defaults(plain)]
-    lines += ["", "Also: -m KEY=A,B (one job per value), --cfg job (print the configuration), --hydra-help."]
+    lines += ["", "Also: ~KEY (takes out what an experiment sets), -m KEY=A,B (one job per value), --cfg job (print the"]
+    lines += ["configuration), --hydra-help."]
     return "\n".join(lines)
 
 
@@ -92,7 +93,8 @@ def _checked(stage: str, arguments: list[str]) -> list[str]:
     folders: dict[str, None] = {}
     for argument in arguments:
         checked.append(argument)
-        override = re.match(r"(?:\+\+|\+|~)?([A-Za-z_][\w/]*)(@[\w.]+)?([\w./-]*)=(.*)", argument, re.DOTALL)
+        told = f"{argument}=" if re.fullmatch(r"~[\w/]+\.[\w.]+", argument) else argument  # ~KEY takes KEY out
+        override = re.match(r"(?:\+\+|\+|~)?([A-Za-z_][\w/]*)(@[\w.]+)?([\w./-]*)=(.*)", told, re.DOTALL)
         if not override:
             if not argument.startswith("-") and "=" not in argument and arguments[0] != "--cfg" and argument != "job":
                 raise InputError(f"{argument!r} is no KEY=VALUE; see: clinical-lstm {stage} --help")
