@@ -66,8 +66,8 @@ def help_text(stage: str) -> str:
     lines += [f"  {group:12} {', '.join(options[group])}" for group in own]
     plain = [key for key in [*keys, "runtime"] if key not in options]
     lines += ["", "Keys and defaults:"] + [f"  {line}" for line in _defaults(plain)]
-    lines += ["", "Also: ~KEY (takes out what an experiment sets), -m KEY=A,B (one job per value), --cfg job (print the"]
-    lines += ["configuration), --hydra-help."]
+    also = ["~KEY (takes out what an experiment sets)", "-m KEY=A,B (one job per value)"]
+    lines += ["", f"Also: {', '.join(also)}, --cfg job (print the configuration), --hydra-help."]
     return "\n".join(lines)
 
 
