@@ -18,7 +18,7 @@ import polars as pl
 from machine import describe
 
 BLOCKS = ["windows", "changes", "counts", "ratios", "severity"]
-OTHER = ["~model.encoder_dropout"]  # residual_lstm alone takes it
+OTHER = ["++model.encoder_dropout=0", "~model.encoder_dropout"]  # residual_lstm alone takes it, if the recipe sets it
 VARIANTS = {
     "the recipe, seed 2": ["seed=2"],
     "without engineered inputs": ["model.inputs.engineered=[]"],
