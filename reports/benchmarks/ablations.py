@@ -22,7 +22,10 @@ OTHER = ["++model.encoder_dropout=0", "~model.encoder_dropout"]  # residual_lstm
 VARIANTS = {
     "the recipe, seed 2": ["seed=2"],
     "without engineered inputs": ["model.inputs.engineered=[]"],
+    "engineered inputs as they are, no bins": ["model.inputs.engineered_bins=1"],
     "without a teacher": ["trainer.distil_weight=0.0"],
+    "uniform weights": ["trainer.weighting=uniform"],
+    "uniform weights, labels smoothed": ["trainer.weighting=uniform", "trainer.smoothing=exponential"],
     "without masks": ["model.inputs.mask=false"],
     "without times since": ["model.inputs.delta=false"],
     "without masks, times, counts": ["model.inputs.observation_process=false"],
@@ -40,15 +43,12 @@ VARIANTS = {
     "both directions": ["model=bilstm", *OTHER],
     "sLSTM": ["model=slstm", *OTHER],
     "mLSTM": ["model=mlstm", *OTHER],
-    "engineered inputs as they are, no bins": ["model.inputs.engineered_bins=1"],
     "32 bits": ["trainer.precision=32-true"],
     **{f"without {one}": [f"model.inputs.engineered=[{','.join(b for b in BLOCKS if b != one)}]"] for one in BLOCKS},
     "without hours and counts": [
         "model.inputs.hours=false",
         "model.inputs.engineered=[windows,changes,ratios,severity]",
     ],
-    "uniform weights": ["trainer.weighting=uniform"],
-    "uniform weights, labels smoothed": ["trainer.weighting=uniform", "trainer.smoothing=exponential"],
 }
 REFUSED = 2  # the exit status of settings that cannot be meant
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "utility_cinc2019": "utility", "utility_pre_onset": "before onset"}
