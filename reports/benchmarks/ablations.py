@@ -21,7 +21,8 @@ BLOCKS = ["windows", "changes", "counts", "ratios", "severity"]
 OTHER = ["++model.encoder_dropout=0", "~model.encoder_dropout"]  # residual_lstm alone takes it, if the recipe sets it
 VARIANTS = {
     "the recipe, seed 2": ["seed=2"],
-    "without engineered inputs": ["model.inputs.engineered=[]"],
+    "without engineered inputs, the teacher has them": ["model.inputs.engineered=[]"],
+    "nobody has engineered inputs": ["model.inputs.engineered=[]", "baseline.gradient_boosting.engineered=[]"],
     "engineered inputs as they are, no bins": ["model.inputs.engineered_bins=1"],
     "without a teacher": ["trainer.distil_weight=0.0"],
     "uniform weights": ["trainer.weighting=uniform"],
