@@ -15,7 +15,6 @@ METRICS = {
     "min_se_ppv": "min(Se, +P)",
     "auroc": "AUROC",
     "auprc": "AUPRC",
-    "brier": "Brier",
 }
 
 
