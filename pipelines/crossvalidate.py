@@ -115,7 +115,7 @@ def _fold(job: DictConfig, seeds: list[int], cohort: Cohort, title: str, say: Ca
         made["ensemble"] = run = ensemble.main(average)
     training = run.verify()["training"]
     baselines: dict[str, Directory] = {}
-    for name in map(str, job.baseline):
+    for name in judging.chosen(job):
         say(f"{title}: baseline {name}")
         baselines[name] = judging.baseline_of(job, cohort, training, name)
     say(f"{title}: predict")
@@ -141,8 +141,7 @@ def _judge(folds: Mapping[str, Fold], config: DictConfig, say: Callable[[str], N
 
 def _learnt(config: DictConfig) -> list[str]:
     """Return the baselines that learn: gradient boosting first, what knows the hour alone last."""
-    names = [str(name) for name in config.baseline]
-    learnt = [name for name in names if plugins.load("baselines", name).learns]  # type: ignore[attr-defined]
+    learnt = [name for name in judging.chosen(config) if plugins.load("baselines", name).learns]  # type: ignore[attr-defined]
     return sorted(learnt, key=lambda name: (name != "gradient_boosting", name == "elapsed_time"))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from omegaconf import DictConfig
 
-from clinical_lstm import schemas
+from clinical_lstm import plugins, schemas
 from clinical_lstm.artifacts import Cohort, Directory, Run, digest, write_table
 from clinical_lstm.batch import Ragged
 from clinical_lstm.data.task import Task
@@ -59,10 +59,22 @@ def predictions_of(run: Run, cohort: Cohort) -> pl.DataFrame:
     return run.table("predictions.parquet")
 
 
+def chosen(config: DictConfig) -> list[str]:
+    """Return the baselines to be judged; raises InputError on settings of one that does not exist.
+
+    An experiment may set, and a teacher borrow from, a baseline that `baseline=[...]` leaves out: it has no name then.
+    """
+    known = plugins.names("baselines")
+    for key, settings in config.baseline.items():
+        if "name" not in settings and key not in known:
+            raise InputError(f"there is no baseline {key!r}: {closest(str(key), known)}")
+    return [str(key) for key, settings in config.baseline.items() if "name" in settings]
+
+
 def baselines_of(config: DictConfig, cohort: Cohort, training: dict[str, Any], stage: str) -> dict[str, Directory]:
     """Return the directories of the baselines, trained as the run was, unless they are there; `stage` says so."""
     made = {}
-    for name in map(str, config.baseline):
+    for name in chosen(config):
         print(f"{stage}: baseline {name}", flush=True)
         made[name] = baseline_of(config, cohort, training, name)
     return made
@@ -76,7 +88,7 @@ def baseline_of(config: DictConfig, cohort: Cohort, training: Mapping[str, Any],
 
 def require_blend(config: DictConfig) -> None:
     """Raise InputError where `blend` names what is no baseline of this configuration, or one twice."""
-    names, known = [str(name) for name in config.blend], list(config.baseline)
+    names, known = [str(name) for name in config.blend], chosen(config)
     for name in names:
         if name not in known:
             raise InputError(f"blend: {name!r} is no baseline of this run: {closest(name, known)}; see baseline=[...]")

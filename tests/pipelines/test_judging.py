@@ -63,3 +63,12 @@ def test_a_blend_with_what_is_no_baseline_is_refused():
         judging.require_blend(configured("elapsed"))
     with pytest.raises(InputError, match="name each baseline once"):
         judging.require_blend(configured("elapsed_time", "elapsed_time"))
+
+
+def test_an_experiment_may_set_a_baseline_that_is_left_out():
+    config = configured()
+    config.baseline.gradient_boosting = {"leaves": 3}
+    assert judging.chosen(config) == ["elapsed_time"]
+    config.baseline.gradient_bosting = {"leaves": 3}
+    with pytest.raises(InputError, match="there is no baseline 'gradient_bosting': did you mean 'gradient_boosting'"):
+        judging.chosen(config)
