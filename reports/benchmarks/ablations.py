@@ -22,7 +22,7 @@ OTHER = ["++model.encoder_dropout=0", "~model.encoder_dropout"]  # residual_lstm
 VARIANTS = {
     "the recipe, seed 2": ["seed=2"],
     "without engineered inputs, the teacher has them": ["model.inputs.engineered=[]"],
-    "nobody has engineered inputs": ["model.inputs.engineered=[]", "baseline.gradient_boosting.engineered=[]"],
+    "neither has the teacher": ["model.inputs.engineered=[]", "trainer.teacher=gradient_boosting"],
     "engineered inputs as they are, no bins": ["model.inputs.engineered_bins=1"],
     "without a teacher": ["trainer.distil_weight=0.0"],
     "uniform weights": ["trainer.weighting=uniform"],
@@ -37,7 +37,7 @@ VARIANTS = {
     "statics as initial state": ["model.inputs.static=state"],
     "auxiliary forecast": ["trainer.forecast_weight=0.1"],
     "average of weights": ["trainer.ema_decay=0.99"],
-    "no average of weights": ["trainer.ema_decay=0"],
+    "no average of weights": ["trainer.ema_decay=0.0"],
     "plain LSTM": ["model=lstm", *OTHER],
     "GRU": ["model=gru", *OTHER],
     "LSTM with attention": ["model=attention_lstm", *OTHER],
