@@ -145,7 +145,9 @@ def _compose_and_call(stage: str, arguments: list[str]) -> int:
     """Hand over to Hydra; faults of the stage come back as they are, not as Hydra's traceback."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # waiting threads spin for microseconds, then sleep
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # what cannot be composed comes back as it is too
     import hydra
+    from hydra.errors import HydraException
     from omegaconf import DictConfig
 
     from pipelines.config import register
@@ -167,6 +169,9 @@ def _compose_and_call(stage: str, arguments: list[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(guarded)()
     except KeyboardInterrupt:
         return 130
+    except HydraException as fault:
+        print(f"clinical-lstm {stage}: {_first_line(fault)}", file=sys.stderr)
+        return 2
     return max(status, default=0)
 
 

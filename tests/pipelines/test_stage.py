@@ -25,6 +25,7 @@ def test_help_names_what_a_stage_takes(name):
         (["train", "model.hiden=3", "cohort=x"], "no cohort"),
         (["train", "seed"], "no KEY=VALUE"),
         (["train", "~modle.hidden"], "did you mean 'model'"),
+        (["train", "~model.nothing"], "'model.nothing' does not exist"),
         (["train", "cohort=x", "experiment=cinc2019_record", "model=lstm", "~model.encoder_dropout"], "no cohort"),
         (["report", "model=lstm"], "report takes no 'model'"),
         (["evaluate"], "say which run"),
